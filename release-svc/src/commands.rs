@@ -43,6 +43,30 @@ pub struct Commands {
     pub(crate) due: DueWake,
 }
 
+/// Why a command changed nothing.
+#[derive(Debug)]
+pub(crate) enum NotChanged {
+    /// A rule refuses it.
+    Refused(Refusal),
+    /// It could not be run; it may succeed later.
+    Failed(Fault),
+}
+
+impl From<Fault> for NotChanged {
+    fn from(fault: Fault) -> Self {
+        Self::Failed(fault)
+    }
+}
+
+impl From<NotChanged> for Fault {
+    fn from(not_changed: NotChanged) -> Self {
+        match not_changed {
+            NotChanged::Refused(refusal) => refuse(refusal),
+            NotChanged::Failed(fault) => fault,
+        }
+    }
+}
+
 /// The release that a command changes.
 #[derive(Debug, Clone, Copy)]
 pub enum Target {
@@ -124,6 +148,41 @@ impl Commands {
         decide: impl Fn(&Release, Timestamp) -> Result<Decision, Refusal> + Send + Sync,
         respond: impl Fn(&Decision) -> R + Send + Sync,
     ) -> Result<R, Fault> {
+        let with = |decision: &Decision, now| {
+            let response = respond(decision);
+            let commit = commit(decision, by, &response, now);
+            (response, commit)
+        };
+        Ok(self.decide(target, decide, with).await?)
+    }
+
+    /// Changes a release by `decide`, not for a user but by the system. Returns it as it is then.
+    ///
+    /// # Errors
+    /// See [`Self::change`].
+    pub(crate) async fn change_by_system(
+        &self,
+        target: Target,
+        receipt: Option<&Repeatable>,
+        decide: impl Fn(&Release, Timestamp) -> Result<Decision, Refusal> + Send + Sync,
+    ) -> Result<Release, NotChanged> {
+        let with = |decision: &Decision, now| {
+            let commit = Commit {
+                events: events::of(decision, &Actor::System, now),
+                receipt: receipt.map(|request| request.receipt(Vec::new(), now)),
+            };
+            (decision.release.clone(), commit)
+        };
+        self.decide(target, decide, with).await
+    }
+
+    /// Changes a release by `decide`. `with` makes the result, and what is committed with it.
+    async fn decide<R: Send>(
+        &self,
+        target: Target,
+        decide: impl Fn(&Release, Timestamp) -> Result<Decision, Refusal> + Send + Sync,
+        with: impl Fn(&Decision, Timestamp) -> (R, Commit) + Send + Sync,
+    ) -> Result<R, NotChanged> {
         let mut seen = self.seen.get(target);
         for attempt in 1..=MAX_ATTEMPTS {
             let now = self.clock.now();
@@ -135,11 +194,10 @@ impl Commands {
                 Ok(decision) if decision.release.revision != before.revision => decision,
                 // The cached release may be stale: load it and decide again.
                 _ if !is_loaded => continue,
-                Ok(nothing_to_do) => return Ok(respond(&nothing_to_do)),
-                Err(refusal) => return Err(refuse(refusal)),
+                Ok(nothing_to_do) => return Ok(with(&nothing_to_do, now).0),
+                Err(refusal) => return Err(NotChanged::Refused(refusal)),
             };
-            let response = respond(&decision);
-            let commit = commit(&decision, by, &response, now);
+            let (result, commit) = with(&decision, now);
             let first = commit.events.first().map(|event| event.event_type.clone());
             let save = self
                 .stores
@@ -154,23 +212,24 @@ impl Commands {
                     self.due.stored(decision.release.due_at());
                     self.seen.stored(decision.release);
                     metrics::histogram!(m::ATTEMPTS).record(f64::from(attempt));
-                    self.done(&first.unwrap_or_default(), before.id);
-                    return Ok(response);
+                    self.done(first.as_deref().unwrap_or("recurrence"), before.id);
+                    return Ok(result);
                 }
                 Err(SaveError::Revision) if !is_loaded => {}
                 Err(SaveError::Revision) => back_off(attempt).await,
                 Err(SaveError::DeveloperBusy(developer)) => {
-                    if let Some(active) = self.stores.releases.active_task(developer).await? {
+                    let active = self.stores.releases.active_task(developer).await;
+                    if let Some(active) = active.map_err(Fault::from)? {
                         let active = Box::new(active);
-                        return Err(refuse(Refusal::DeveloperBusy { active }));
+                        return Err(NotChanged::Refused(Refusal::DeveloperBusy { active }));
                     }
                     // The other task was completed meanwhile: try again.
                 }
-                Err(SaveError::Backlog) => return Err(backlog()),
-                Err(SaveError::Store(error)) => return Err(error.into()),
+                Err(SaveError::Backlog) => return Err(backlog().into()),
+                Err(SaveError::Store(error)) => return Err(Fault::from(error).into()),
             }
         }
-        Err(Fault::contended("release"))
+        Err(Fault::contended("release").into())
     }
 
     /// Does what is due on a release. If it was changed meanwhile, nothing is done: then it is
@@ -223,18 +282,19 @@ impl Commands {
             .await
     }
 
-    async fn load(&self, target: Target) -> Result<Arc<Release>, Fault> {
+    async fn load(&self, target: Target) -> Result<Arc<Release>, NotChanged> {
         let (found, refusal) = match target {
             Target::Release(id) => (
-                self.stores.releases.release(id).await?,
+                self.stores.releases.release(id).await,
                 Refusal::ReleaseNotFound(id),
             ),
             Target::Task(id) => (
-                self.stores.releases.release_of(id).await?,
+                self.stores.releases.release_of(id).await,
                 Refusal::TaskNotFound(id),
             ),
         };
-        let found = Arc::new(found.ok_or_else(|| refuse(refusal))?);
+        let found = found.map_err(Fault::from)?;
+        let found = Arc::new(found.ok_or(NotChanged::Refused(refusal))?);
         self.seen.read(&found);
         Ok(found)
     }

@@ -6,6 +6,7 @@
 //! | valid names, addresses and passwords; limits on sign-ins and registrations | [`identity`] (pure) |
 //! | how a command runs: load, decide, save, try again | [`commands`], [`accounts`] |
 //! | the cache of releases | `release_cache` |
+//! | the next occurrence of a recurring task | `recurring` |
 //! | how a repeated request is recognised | [`slipway_store::receipts`] |
 //! | what is stored, and how | [`store`] |
 //! | the gRPC services | `grpc` |
@@ -16,13 +17,14 @@ mod grpc;
 pub mod identity;
 mod jobs;
 pub mod metrics;
+mod recurring;
 pub mod release;
 mod release_cache;
 pub mod store;
 
 use std::{sync::Arc, time::Duration};
 
-use slipway_bus::SharedBus;
+use slipway_bus::{SharedBus, consumer::Host};
 use slipway_proto::{
     identity::v1::identity_service_server::{self, IdentityServiceServer},
     release::v1::{
@@ -44,11 +46,12 @@ use tonic::service::Routes;
 pub use accounts::{
     FirstAdmin, FirstAdminError, FirstPassword, KnownAccounts, RegistrationRules, Tell,
 };
+pub use recurring::own_topics;
 pub use store::Stores;
 
 use self::{
-    accounts::Accounts, commands::Commands, identity::password::Hasher, release::StaleRule,
-    release_cache::ReleaseCache,
+    accounts::Accounts, commands::Commands, identity::password::Hasher, recurring::Series,
+    release::StaleRule, release_cache::ReleaseCache,
 };
 
 /// The service's name in events, metrics and logs.
@@ -76,13 +79,13 @@ pub struct Config {
 pub struct Dependencies {
     /// The databases.
     pub stores: Stores,
-    /// The bus that events are published to.
+    /// The bus that events are published to, and that recurring tasks are read from.
     pub bus: SharedBus,
     /// The keys that sign tokens.
     pub keys: Arc<Keyring>,
     /// The clock.
     pub clock: SharedClock,
-    /// Runs the outbox publisher and the clean-up.
+    /// Runs the outbox publisher, the consumer and the clean-up.
     pub background: Background,
     /// Health checks: the service registers its dependencies here.
     pub health: Health,
@@ -147,6 +150,13 @@ impl Config {
             stale: self.stale,
             due: DueWake::default(),
         });
+        let host = Host {
+            bus: bus.clone(),
+            clock: Arc::clone(&clock),
+            background: background.clone(),
+            health,
+        };
+        Series::new(Arc::clone(&commands)).spawn(&host);
         Publisher {
             service: SERVICE,
             store: Arc::clone(&stores.outbox),

@@ -93,8 +93,9 @@ pub enum Command {
     ///
     /// The plan is a JSON object: {"name", "version"?, "description"?, "tasks": [{"title",
     /// "description"?, "assignee", "orderIndex"?, "dueAt"?, "priority"?, "tags"?,
-    /// "remindBeforeMinutes"?}], "hotfix"?: {the same without "orderIndex"}}. All of it is
-    /// checked before anything is sent.
+    /// "remindBeforeMinutes"?, "recurrence"?: {"rule", "timeZone"?, "releaseId"?}}],
+    /// "hotfix"?: {the same without "orderIndex"}}. All of it is checked before anything is
+    /// sent.
     #[command(
         after_help = "Example: SLIPWAY_USERNAME=admin slipway import plan.json --create-users"
     )]

@@ -33,7 +33,13 @@ pub const ACTIVITY: Group = Group {
     topics: &["slipway.users", "slipway.releases", "slipway.forum"],
 };
 
-/// All groups with effects of their own.
+/// The group of release-svc, which continues the series of recurring tasks.
+pub const RECURRENCE: Group = Group {
+    id: "recurrence",
+    topics: &["slipway.releases"],
+};
+
+/// The groups of notify-svc.
 pub const GROUPS: [Group; 4] = [
     ACTIVITY,
     Group {

@@ -14,6 +14,7 @@ mod notification;
 mod paging;
 mod preference;
 mod proto;
+mod recurrence;
 mod release;
 mod task;
 mod task_change;

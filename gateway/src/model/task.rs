@@ -11,6 +11,7 @@ use utoipa::ToSchema;
 use super::{
     Id, Malformed, UserRef,
     proto::{self, required},
+    recurrence::{NewRecurrence, Recurrence},
 };
 use crate::extract::{time, whole};
 
@@ -147,6 +148,9 @@ pub(crate) struct Task {
     /// How many minutes before `dueAt` its assignee is reminded; `null` if not at all.
     #[schema(required)]
     remind_before_minutes: Option<u32>,
+    /// `null` if it does not recur.
+    #[schema(required)]
+    recurrence: Option<Recurrence>,
     /// Milliseconds of work on it: from each start to the pause or completion. The time since
     /// `startedAt` of a task in process is not included.
     worked_ms: i64,
@@ -175,6 +179,7 @@ impl TryFrom<v1::Task> for Task {
             due_at: proto::optional_time("due_at", task.due_at)?,
             tags: task.tags,
             remind_before_minutes: task.remind_before_minutes,
+            recurrence: task.recurrence.map(Recurrence::try_from).transpose()?,
             worked_ms: task.worked_ms,
             revision: task.revision,
         })
@@ -217,6 +222,8 @@ pub(crate) struct NewTask {
     /// all.
     #[schema(minimum = 0, maximum = 43200)]
     remind_before_minutes: Option<i64>,
+    /// Left out: it does not recur.
+    recurrence: Option<NewRecurrence>,
 }
 
 impl NewTask {
@@ -242,6 +249,7 @@ impl NewTask {
             priority: TaskPriority::number(self.priority),
             tags: self.tags.unwrap_or_default(),
             remind_before_minutes: self.remind_before_minutes.map(minutes),
+            recurrence: self.recurrence.map(Into::into),
         })
     }
 }

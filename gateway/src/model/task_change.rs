@@ -4,7 +4,7 @@ use jiff::Timestamp;
 use serde::Deserialize;
 use slipway_proto::release::v1::{
     PauseTaskRequest, TaskTags, UpdateTaskRequest,
-    update_task_request::{Assignee, Due, Reminder},
+    update_task_request::{Assignee, Due, Reminder, Series},
 };
 use slipway_rpc::error::Fault;
 use utoipa::ToSchema;
@@ -12,6 +12,7 @@ use utoipa::ToSchema;
 use super::{
     Id,
     proto::to_proto,
+    recurrence::NewRecurrence,
     task::{LAST_ORDER_INDEX, TaskPriority, minutes},
 };
 use crate::extract::{clearable, clearable_time, given, given_whole};
@@ -54,6 +55,12 @@ pub(crate) struct TaskChange {
     #[serde(default, deserialize_with = "clearable")]
     #[schema(value_type = Option<i64>, minimum = 0, maximum = 43200)]
     remind_before_minutes: Option<Option<i64>>,
+    /// `null`: it does not recur any more. With another rule or time zone, or with another `dueAt` in
+    /// the same request, a new series starts at `dueAt`. A new `dueAt` alone moves only this
+    /// occurrence.
+    #[serde(default, deserialize_with = "clearable")]
+    #[schema(value_type = Option<NewRecurrence>)]
+    recurrence: Option<Option<NewRecurrence>>,
 }
 
 impl TaskChange {
@@ -84,6 +91,10 @@ impl TaskChange {
             reminder: self.remind_before_minutes.map(|before| match before {
                 Some(before) => Reminder::RemindBeforeMinutes(minutes(before)),
                 None => Reminder::NoReminder(()),
+            }),
+            series: self.recurrence.map(|recurrence| match recurrence {
+                Some(recurrence) => Series::Recurrence(recurrence.into()),
+                None => Series::NoRecurrence(()),
             }),
         })
     }

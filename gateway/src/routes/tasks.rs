@@ -134,7 +134,7 @@ async fn get(
         (
             status = 409,
             description = "`TASK_STARTED`, `ORDER_INDEX_TAKEN`, `ORDER_INDEX_PASSED`, \
-                `RELEASE_FULL`, `CONTENDED` (others keep changing its release)",
+                `INVALID_RECURRENCE`, `RELEASE_FULL`, `CONTENDED` (others keep changing its release)",
         ),
         (status = 412, description = "`TASK_CHANGED`: changed meanwhile; see `revision`"),
     ),

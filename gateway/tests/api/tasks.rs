@@ -23,6 +23,7 @@ pub(crate) fn expected() -> Value {
         "priority": "NORMAL",
         "tags": [],
         "remindBeforeMinutes": null,
+        "recurrence": null,
         "workedMs": 0,
         "revision": 5,
     })
@@ -108,8 +109,10 @@ async fn only_given_fields_of_a_task_are_changed_and_null_clears() {
             .send(request.body(body.to_string().into()).unwrap())
             .await
     };
-    let answer =
-        change(json!({"title": "Write", "dueAt": null, "remindBeforeMinutes": null})).await;
+    let answer = change(json!({
+        "title": "Write", "dueAt": null, "remindBeforeMinutes": null, "recurrence": null,
+    }))
+    .await;
     assert_eq!(answer.headers["etag"], "\"5\"");
     assert_eq!(answer.json(), expected());
     let asked = gateway.core.asked();
@@ -119,6 +122,7 @@ async fn only_given_fields_of_a_task_are_changed_and_null_clears() {
         "assignee: None",
         "due: Some(NoDueAt(()))",
         "reminder: Some(NoReminder(()))",
+        "series: Some(NoRecurrence(()))",
         "priority: Unspecified",
         "tags: None",
         "revision: 5",
@@ -128,6 +132,7 @@ async fn only_given_fields_of_a_task_are_changed_and_null_clears() {
     change(json!({
         "assignee": "ada", "orderIndex": 7, "priority": "URGENT", "tags": [],
         "remindBeforeMinutes": -1, "dueAt": "2026-12-01T17:00:00Z",
+        "recurrence": {"rule": "FREQ=DAILY", "releaseId": RELEASE},
     }))
     .await
     .json();
@@ -139,6 +144,10 @@ async fn only_given_fields_of_a_task_are_changed_and_null_clears() {
         "tags: Some(TaskTags { tags: [] })",
         "reminder: Some(RemindBeforeMinutes(4294967295))",
         "due: Some(DueAt(",
+        &format!(
+            "series: Some(Recurrence(NewRecurrence {{ rule: \"FREQ=DAILY\", time_zone: \"\", \
+             release_id: \"{RELEASE}\" }}))"
+        ),
     ] {
         assert!(asked.contains(part), "{part} in {asked}");
     }

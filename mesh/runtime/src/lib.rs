@@ -9,7 +9,7 @@
 //! | [`contention`] | retries after concurrency conflicts |
 //! | [`json`], [`rfc3339`] | JSON and times read strictly |
 //! | [`text`] | which characters foreign text may contain, and how it is displayed |
-//! | [`clock`], [`id`] | time, identifiers |
+//! | [`clock`], [`zone`], [`id`] | time, time zones, identifiers |
 
 pub mod alarm;
 pub mod backoff;
@@ -23,3 +23,4 @@ pub mod telemetry;
 #[cfg(feature = "testing")]
 pub mod testing;
 pub mod text;
+pub mod zone;

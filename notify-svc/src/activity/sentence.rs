@@ -1,7 +1,7 @@
 //! Describes an event of each type in one sentence, and lists the users it concerns.
 
 use slipway_bus::{Actor, Event};
-use slipway_proto::events::{EventData, Role};
+use slipway_proto::events::{EventData, Role, SeriesEnd};
 use slipway_runtime::text::{clean_line, is_blank, shortened};
 use uuid::Uuid;
 
@@ -192,6 +192,20 @@ fn sentence(data: &EventData, who: &Who<'_>) -> Option<(String, Vec<Uuid>)> {
                 e.task_title, e.release_name, e.developer_name
             );
             (sentence, vec![e.developer_id])
+        }
+        E::TaskRecurrenceEnded(e) => {
+            let task = &e.task;
+            let why = match e.reason {
+                SeriesEnd::RuleExhausted => "its rule has no further date",
+                SeriesEnd::ReleaseCompleted => "no open release takes the next one",
+                SeriesEnd::ReleaseDeleted => "the release for the next one is deleted",
+                SeriesEnd::OwnerGone => "its owner is gone",
+            };
+            let sentence = format!(
+                "“{}” in {} was the last of its series: {why}",
+                task.title, task.release_name
+            );
+            (sentence, vec![task.assignee.id, e.planned_by.id])
         }
         E::TaskReminderDue(e) => {
             let sentence = format!(

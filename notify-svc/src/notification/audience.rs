@@ -3,7 +3,7 @@
 //! | event | recipients |
 //! | --- | --- |
 //! | `task.assigned`, `task.hotfix_added`, `task.ready`, `task.stale_detected`, `task.reminder_due` | the task's owner |
-//! | `task.paused` | the admin who planned the release, and the task's owner |
+//! | `task.paused`, `task.recurrence_ended` | the admin who planned the release, and the task's owner |
 //! | `release.ready` | the admin who planned the release |
 //! | `comment.posted` | the users mentioned; as `task.commented` the task's owner |
 //! | `comment.replied` | the author of the parent comment, and the users mentioned; as `task.commented` the task's owner |
@@ -11,9 +11,10 @@
 //!
 //! Each user gets one notification for an event, for the first reason that applies, and none
 //! for their own actions. The template's variables are the event's payload as in the catalogue
-//! and `actor`, the name of the user who caused it, if one did. For comments and `task.paused`
-//! there is also `because`, the reason: `reply`, `mention`, `planner` or `owner`. For an event that another program has
-//! announced, the variables are only that event's data.
+//! and `actor`, the name of the user who caused it, if one did. For comments, `task.paused` and
+//! `task.recurrence_ended` there is also `because`, the reason: `reply`, `mention`, `planner` or
+//! `owner`. For an event that another program has announced, the variables are only that event's
+//! data.
 
 use jiff::Timestamp;
 use serde_json::{Map, Value};
@@ -43,6 +44,7 @@ fn notifies(event_type: EventType) -> bool {
         | T::StaleTaskDetected
         | T::TaskReminderDue
         | T::TaskPaused
+        | T::TaskRecurrenceEnded
         | T::ReleaseReady
         | T::CommentPosted
         | T::CommentReplied
@@ -165,17 +167,8 @@ fn audience(data: &EventData) -> Vec<AudienceMember> {
         E::StaleTaskDetected(e) => only(e.developer_id),
         E::TaskReminderDue(e) => only(e.developer_id),
         E::TaskReady(e) => only(e.task.assignee.id),
-        E::TaskPaused(e) => {
-            let member = |user: &UserRef, because| AudienceMember {
-                user: user.id,
-                kind: None,
-                because: Some(because),
-            };
-            vec![
-                member(&e.planned_by, "planner"),
-                member(&e.task.assignee, "owner"),
-            ]
-        }
+        E::TaskPaused(e) => planner_and_owner(&e.planned_by, &e.task.assignee),
+        E::TaskRecurrenceEnded(e) => planner_and_owner(&e.planned_by, &e.task.assignee),
         E::ReleaseReady(e) => only(e.created_by.id),
         E::CommentPosted(e) => readers(&e.author, None, &e.mentions, &e.task.assignee),
         E::CommentReplied(e) => {
@@ -193,6 +186,15 @@ fn only(user: Uuid) -> Vec<AudienceMember> {
         kind: None,
         because: None,
     }]
+}
+
+fn planner_and_owner(planner: &UserRef, owner: &UserRef) -> Vec<AudienceMember> {
+    let member = |user: &UserRef, because| AudienceMember {
+        user: user.id,
+        kind: None,
+        because: Some(because),
+    };
+    vec![member(planner, "planner"), member(owner, "owner")]
 }
 
 /// The recipients of a comment, without its author.

@@ -4,7 +4,7 @@ use serde_json::{Value, json};
 use sha2::{Digest as _, Sha256};
 use slipway_proto::events::{
     Payload as _, ReleaseReadyEvent, SystemErrorEvent, TaskAssignedEvent, TaskPausedEvent,
-    TaskReadyEvent,
+    TaskReadyEvent, TaskRecurrenceEndedEvent,
 };
 use uuid::Builder;
 
@@ -155,7 +155,9 @@ fn item(notification: &Notification, group: &str) -> Value {
     let kind = notification.kind.as_str();
     let path = match kind {
         _ if audience::is_of_comment(kind) => format!("/tasks/{}/comments", text("/task/id")),
-        TaskReadyEvent::TYPE | TaskPausedEvent::TYPE => format!("/tasks/{}", text("/task/id")),
+        TaskReadyEvent::TYPE | TaskPausedEvent::TYPE | TaskRecurrenceEndedEvent::TYPE => {
+            format!("/tasks/{}", text("/task/id"))
+        }
         ReleaseReadyEvent::TYPE => format!("/releases/{}", text("/releaseId")),
         SystemErrorEvent::TYPE => "/admin/incidents".to_owned(),
         _ if kind.starts_with("task.") => format!("/tasks/{}", text("/taskId")),

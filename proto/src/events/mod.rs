@@ -24,9 +24,10 @@ pub use release::{
 };
 pub use system::SystemErrorEvent;
 pub use task::{
-    HotfixTaskAddedEvent, StaleTaskDetectedEvent, TaskAssignedEvent, TaskCompletedEvent,
+    HotfixTaskAddedEvent, SeriesEnd, StaleTaskDetectedEvent, TaskAssignedEvent, TaskCompletedEvent,
     TaskCreatedEvent, TaskData, TaskDeletedEvent, TaskPausedEvent, TaskPriority, TaskReadyEvent,
-    TaskReminderDueEvent, TaskStartedEvent, TaskState, TaskUpdatedEvent,
+    TaskRecurrence, TaskRecurrenceEndedEvent, TaskReminderDueEvent, TaskStartedEvent, TaskState,
+    TaskUpdatedEvent,
 };
 pub use user::{Role, UserRegisteredEvent};
 
@@ -194,6 +195,7 @@ catalogue! {
     TaskStarted(TaskStartedEvent): "task.started" / 1 on RELEASES,
     TaskPaused(TaskPausedEvent): "task.paused" / 1 on RELEASES,
     TaskCompleted(TaskCompletedEvent): "task.completed" / 1 on RELEASES,
+    TaskRecurrenceEnded(TaskRecurrenceEndedEvent): "task.recurrence_ended" / 1 on RELEASES,
     HotfixTaskAdded(HotfixTaskAddedEvent): "task.hotfix_added" / 1 on RELEASES,
     StaleTaskDetected(StaleTaskDetectedEvent): "task.stale_detected" / 1 on RELEASES,
     TaskReminderDue(TaskReminderDueEvent): "task.reminder_due" / 1 on RELEASES,

@@ -33,6 +33,36 @@ pub enum TaskPriority {
     Urgent,
 }
 
+/// How a task recurs: when it is completed, the next occurrence of its series is added.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct TaskRecurrence {
+    /// The rule: the value of an RRULE of RFC 5545.
+    pub rule: String,
+    /// The name of the time zone in which its days and times of day are.
+    pub time_zone: String,
+    /// Id of the release that gets the next occurrence once all tasks of this one are completed;
+    /// absent if there is none.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub release_id: Option<Uuid>,
+    /// When the first task of the series was due.
+    pub starts_at: Timestamp,
+}
+
+/// Why the series of a recurring task ends.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "SCREAMING_SNAKE_CASE")]
+pub enum SeriesEnd {
+    /// The rule has no further date.
+    RuleExhausted,
+    /// The release that would get the next occurrence is completed.
+    ReleaseCompleted,
+    /// The release that would get the next occurrence does not exist any more.
+    ReleaseDeleted,
+    /// The owner has no account any more, or is no developer.
+    OwnerGone,
+}
+
 /// A task in its state after the event.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
@@ -75,6 +105,9 @@ pub struct TaskData {
     /// How many minutes before `dueAt` its owner is reminded; absent if not at all.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub remind_before_minutes: Option<u32>,
+    /// How it recurs; absent if it does not.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub recurrence: Option<TaskRecurrence>,
 }
 
 /// `task.created`: a task was added to a release.
@@ -93,7 +126,7 @@ pub struct TaskUpdatedEvent {
     /// The task after the change.
     pub task: TaskData,
     /// The changed fields: `title`, `description`, `assignee`, `orderIndex`, `dueAt`, `priority`,
-    /// `tags`, `remindBeforeMinutes`. A newer version may have others.
+    /// `tags`, `remindBeforeMinutes`, `recurrence`. A newer version may have others.
     pub changed: Vec<String>,
     /// The owner before the change; absent if the owner was not changed.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -270,4 +303,16 @@ pub struct TaskReminderDueEvent {
     /// if not.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub late: Option<bool>,
+}
+
+/// `task.recurrence_ended`: a recurring task was completed, and no further one follows it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct TaskRecurrenceEndedEvent {
+    /// The task, which was the last of its series.
+    pub task: TaskData,
+    /// Why.
+    pub reason: SeriesEnd,
+    /// The admin who planned its release.
+    pub planned_by: UserRef,
 }

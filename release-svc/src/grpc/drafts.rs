@@ -1,6 +1,8 @@
 //! Turns requests into drafts and changes: validates every field, reports all errors together, and
 //! looks up all assignees in one query.
 
+mod recurrence;
+
 use std::collections::HashMap;
 
 use jiff::Timestamp;
@@ -17,18 +19,19 @@ use slipway_rpc::{
 };
 use slipway_runtime::{clock::to_millis, text};
 
+use self::recurrence::NamedReleases;
 use crate::{
     identity::{User, credentials},
     release::{
-        MAX_TASKS, OrderIndex, Priority, ReleaseChange, ReleaseDraft, RemindBefore, Tags,
+        MAX_TASKS, OrderIndex, Priority, ReleaseChange, ReleaseDraft, RemindBefore, Rule, Tags,
         TaskChange, TaskDraft, Text, values,
     },
-    store::{UserKey, UserStore},
+    store::{Stores, UserKey, UserStore},
 };
 
 /// The draft of a release, if the whole request is valid.
 pub(super) async fn release(
-    users: &UserStore,
+    stores: &Stores,
     request: CreateReleaseRequest,
 ) -> Result<ReleaseDraft, Fault> {
     let mut errors = Errors::default();
@@ -42,7 +45,9 @@ pub(super) async fn release(
         .tasks
         .iter()
         .filter_map(|task| task.assignee.as_ref());
-    let assignees = Assignees::look_up(users, assignees).await?;
+    let assignees = Assignees::look_up(&stores.users, assignees).await?;
+    let recurrences = request.tasks.iter().filter_map(|t| t.recurrence.as_ref());
+    let releases = NamedReleases::look_up(&stores.releases, recurrences).await?;
     let mut taken = HashMap::new();
     let tasks: Vec<_> = request
         .tasks
@@ -57,7 +62,7 @@ pub(super) async fn release(
                 let message = format!("is already used by tasks[{first}]");
                 errors.push(format!("{prefix}order_index"), message);
             }
-            task_draft(&prefix, task, &assignees, &mut errors)
+            task_draft(&prefix, task, &assignees, &releases, &mut errors)
         })
         .collect();
     match (name, description, version) {
@@ -85,6 +90,9 @@ pub(super) fn comparable(request: &CreateReleaseRequest) -> CreateReleaseRequest
         if let Some(Assignee::AssigneeUsername(name)) = &mut task.assignee {
             *name = credentials::key(name);
         }
+        if let Some(recurrence) = &mut task.recurrence {
+            recurrence.rule = Rule::comparable(&recurrence.rule);
+        }
     }
     plan
 }
@@ -98,17 +106,20 @@ fn comparable_tags(tags: &[String]) -> Vec<String> {
 }
 
 /// The draft of one task, if the whole request is valid.
-pub(super) async fn task(users: &UserStore, request: Option<NewTask>) -> Result<TaskDraft, Fault> {
+pub(super) async fn task(stores: &Stores, request: Option<NewTask>) -> Result<TaskDraft, Fault> {
     let request = request.ok_or_else(|| Fault::invalid_field("task", "is required"))?;
-    let assignees = Assignees::look_up(users, &request.assignee).await?;
+    let assignees = Assignees::look_up(&stores.users, &request.assignee).await?;
+    let releases = NamedReleases::look_up(&stores.releases, &request.recurrence).await?;
     let mut errors = Errors::default();
-    task_draft("task.", &request, &assignees, &mut errors).ok_or(Fault::invalid(errors.0))
+    task_draft("task.", &request, &assignees, &releases, &mut errors)
+        .ok_or(Fault::invalid(errors.0))
 }
 
 fn task_draft(
     prefix: &str,
     task: &NewTask,
     assignees: &Assignees,
+    releases: &NamedReleases,
     errors: &mut Errors,
 ) -> Option<TaskDraft> {
     let field = |name: &str| format!("{prefix}{name}");
@@ -131,6 +142,8 @@ fn task_draft(
         .map(RemindBefore::new)
         .transpose();
     let remind_before = errors.note(field("remind_before_minutes"), remind_before);
+    let recurrence = task.recurrence.as_ref();
+    let recurrence = recurrence.map(|asked| releases.started(prefix, asked, due_at, errors));
     Some(TaskDraft {
         title: title?,
         description: description?,
@@ -141,6 +154,7 @@ fn task_draft(
         priority: priority?.unwrap_or_default(),
         tags: tags?,
         remind_before: remind_before?,
+        recurrence: recurrence.map_or(Some(None), |valid| valid.map(Some))?,
     })
 }
 
@@ -170,14 +184,20 @@ fn tags(tags: &[String]) -> Result<Tags, &'static str> {
 
 /// The change of a task, if the whole request is valid.
 pub(super) async fn task_change(
-    users: &UserStore,
+    stores: &Stores,
     request: UpdateTaskRequest,
 ) -> Result<TaskChange, Fault> {
     let assignee = request.assignee.map(|assignee| match assignee {
         update::Assignee::AssigneeId(id) => Assignee::AssigneeId(id),
         update::Assignee::AssigneeUsername(name) => Assignee::AssigneeUsername(name),
     });
-    let assignees = Assignees::look_up(users, &assignee).await?;
+    let assignees = Assignees::look_up(&stores.users, &assignee).await?;
+    let recurrence = request.series.map(|series| match series {
+        update::Series::Recurrence(asked) => Some(asked),
+        update::Series::NoRecurrence(()) => None,
+    });
+    let releases = recurrence.iter().flatten();
+    let releases = NamedReleases::look_up(&stores.releases, releases).await?;
     let mut errors = Errors::default();
     let title = errors.change("title", request.title.as_deref().map(Text::title));
     let description = request.description.as_deref().map(Text::description);
@@ -197,6 +217,8 @@ pub(super) async fn task_change(
         update::Reminder::RemindBeforeMinutes(minutes) => RemindBefore::new(minutes).map(Some),
         update::Reminder::NoReminder(()) => Ok(None),
     });
+    let recurrence =
+        recurrence.map(|asked| asked.and_then(|asked| releases.draft("", &asked, &mut errors)));
     let change = TaskChange {
         title,
         description,
@@ -206,6 +228,7 @@ pub(super) async fn task_change(
         priority: priority.flatten(),
         tags: errors.change("tags", tags),
         remind_before: errors.change("remind_before_minutes", remind_before),
+        recurrence,
     };
     errors.none().map(|()| change)
 }
@@ -238,7 +261,11 @@ impl Errors {
         });
     }
 
-    fn note<T>(&mut self, field: impl Into<String>, value: Result<T, &str>) -> Option<T> {
+    fn note<T>(
+        &mut self,
+        field: impl Into<String>,
+        value: Result<T, impl Into<String>>,
+    ) -> Option<T> {
         value.map_err(|message| self.push(field, message)).ok()
     }
 

@@ -189,7 +189,7 @@ impl Releases {
         request: CreateReleaseRequest,
         by: &CommandContext,
     ) -> Result<CreateReleaseResponse, Fault> {
-        let draft = drafts::release(&self.commands.stores.users, request).await?;
+        let draft = drafts::release(&self.commands.stores, request).await?;
         let respond = |decision: &Decision| CreateReleaseResponse {
             release: Some(translate::release(&decision.release)),
         };
@@ -202,7 +202,7 @@ impl Releases {
         by: &CommandContext,
     ) -> Result<AddTaskResponse, Fault> {
         let release: ReleaseId = id("release_id", &request.release_id)?;
-        let draft = drafts::task(&self.commands.stores.users, request.task).await?;
+        let draft = drafts::task(&self.commands.stores, request.task).await?;
         let change = self.commands.change(
             Target::Release(release),
             by,

@@ -130,7 +130,7 @@ impl TaskService for Tasks {
     ) -> Result<Response<UpdateTaskResponse>, Status> {
         let message = request.get_ref();
         let (id, on) = (id("id", &message.id)?, revision(message.revision));
-        let change = drafts::task_change(&self.commands.stores.users, message.clone()).await?;
+        let change = drafts::task_change(&self.commands.stores, message.clone()).await?;
         let step =
             |release: &Release, by, now| release.change_task(id, by, on, change.clone(), now);
         let change = self.change(&request, id, step, |task| UpdateTaskResponse { task });

@@ -8,7 +8,7 @@ use slipway_rpc::access::Role;
 use crate::{
     accounts::Session,
     identity::{User, UserRef},
-    release::{PlacedTask, Priority, Release, ReleaseState, RemindBefore, TaskState},
+    release::{PlacedTask, Priority, Recurrence, Release, ReleaseState, RemindBefore, TaskState},
     store::ReleaseSummary,
 };
 
@@ -131,6 +131,17 @@ pub(super) fn placed_task(placed: PlacedTask) -> proto::Task {
         tags: task.tags.iter().map(str::to_owned).collect(),
         remind_before_minutes: task.remind_before.map(RemindBefore::minutes),
         worked_ms,
+        recurrence: task.recurrence.as_deref().map(recurrence),
+    }
+}
+
+fn recurrence(recurrence: &Recurrence) -> proto::Recurrence {
+    let release = recurrence.release;
+    proto::Recurrence {
+        rule: recurrence.rule.to_string(),
+        time_zone: recurrence.time_zone.name().to_owned(),
+        release_id: release.map(|id| id.to_string()).unwrap_or_default(),
+        starts_at: Some(time(recurrence.start)),
     }
 }
 

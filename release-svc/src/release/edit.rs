@@ -3,8 +3,8 @@
 use jiff::Timestamp;
 
 use super::{
-    Decision, Full, MAX_TEXT, OrderIndex, Priority, Refusal, Release, ReleaseEvent, RemindBefore,
-    Revision, Tags, Task, TaskId, TaskState, Text,
+    Decision, Full, MAX_TEXT, OrderIndex, Priority, RecurrenceDraft, Refusal, Release,
+    ReleaseEvent, RemindBefore, Revision, Tags, Task, TaskId, TaskState, Text,
 };
 use crate::identity::{By, UserRef};
 
@@ -27,6 +27,8 @@ pub struct TaskChange {
     pub tags: Option<Tags>,
     /// How long before it is due its owner is reminded; `Some(None)`: not at all.
     pub remind_before: Option<Option<RemindBefore>>,
+    /// How it recurs; `Some(None)`: not any more.
+    pub recurrence: Option<Option<RecurrenceDraft>>,
 }
 
 impl TaskChange {
@@ -57,16 +59,19 @@ impl Release {
     /// that is started. `on` is the revision of the task that the change is based on, if the
     /// request has one. A new owner is told like that of a new task.
     ///
+    /// A new due time moves this occurrence of a recurring task. With a recurrence in the same
+    /// change, and with another rule or time zone, a new series starts at the due time.
+    ///
     /// # Errors
     /// [`Refusal::TaskNotFound`], [`Refusal::NotAssignee`], [`Refusal::AdminRequired`],
     /// [`Refusal::TaskChanged`], [`Refusal::TaskStarted`], [`Refusal::OrderIndexTaken`],
-    /// [`Refusal::OrderIndexPassed`], [`Refusal::ReleaseFull`].
+    /// [`Refusal::OrderIndexPassed`], [`Refusal::Recurrence`], [`Refusal::ReleaseFull`].
     pub fn change_task(
         &self,
         id: TaskId,
         by: By,
         on: Option<Revision>,
-        change: TaskChange,
+        mut change: TaskChange,
         now: Timestamp,
     ) -> Result<Decision, Refusal> {
         let index = self.index_of(id)?;
@@ -79,7 +84,9 @@ impl Release {
         }
         let before = &self.tasks[index];
         before.is_at(on)?;
+        let recurrence = change.recurrence.take();
         let mut after = before.changed_by(change);
+        after.recur_by(before, recurrence, self.id)?;
         if after.remind_at() != before.remind_at() {
             after.set_reminder(now);
         }
@@ -253,6 +260,7 @@ fn differences(before: &Task, after: &Task) -> Vec<&'static str> {
             "remindBeforeMinutes",
             before.remind_before != after.remind_before,
         ),
+        ("recurrence", before.recurrence != after.recurrence),
     ])
 }
 

@@ -6,7 +6,8 @@ use slipway_proto::events::{self as payload, Payload as _};
 use uuid::Uuid;
 
 use super::{
-    Decision, Priority, Release, ReleaseEvent, ReleaseState, RemindBefore, Task, TaskId, TaskState,
+    Decision, Priority, Recurrence, Release, ReleaseEvent, ReleaseState, RemindBefore, SeriesEnd,
+    Task, TaskId, TaskState,
 };
 use crate::{SERVICE, identity::UserRef};
 
@@ -82,6 +83,13 @@ pub fn of(decision: &Decision, actor: &Actor, now: Timestamp) -> Vec<Event> {
                 }
                 ReleaseEvent::TaskCompleted(id) => {
                     event(id.0).wrap(&task_completed(release, task(*id)?))
+                }
+                ReleaseEvent::RecurrenceEnded { task: id, why } => {
+                    event(id.0).wrap(&payload::TaskRecurrenceEndedEvent {
+                        task: task_data(release, task(*id)?),
+                        reason: series_end(*why),
+                        planned_by: user(&release.created_by),
+                    })
                 }
                 ReleaseEvent::TaskReminderDue(id) => {
                     event(id.0).wrap(&reminder(release, task(*id)?, now)?)
@@ -350,6 +358,25 @@ fn task_data(release: &Release, task: &Task) -> payload::TaskData {
         priority: Some(priority(task.priority)),
         tags: task.tags.iter().map(str::to_owned).collect(),
         remind_before_minutes: task.remind_before.map(RemindBefore::minutes),
+        recurrence: task.recurrence.as_deref().map(recurrence),
+    }
+}
+
+fn recurrence(recurrence: &Recurrence) -> payload::TaskRecurrence {
+    payload::TaskRecurrence {
+        rule: recurrence.rule.to_string(),
+        time_zone: recurrence.time_zone.name().to_owned(),
+        release_id: recurrence.release.map(|release| release.0),
+        starts_at: recurrence.start,
+    }
+}
+
+fn series_end(why: SeriesEnd) -> payload::SeriesEnd {
+    match why {
+        SeriesEnd::RuleExhausted => payload::SeriesEnd::RuleExhausted,
+        SeriesEnd::ReleaseCompleted => payload::SeriesEnd::ReleaseCompleted,
+        SeriesEnd::ReleaseDeleted => payload::SeriesEnd::ReleaseDeleted,
+        SeriesEnd::OwnerGone => payload::SeriesEnd::OwnerGone,
     }
 }
 

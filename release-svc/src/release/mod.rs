@@ -12,12 +12,14 @@
 //! | changing and deleting tasks and releases | [`edit`] |
 //! | starting, pausing and completing tasks, completing releases | [`workflow`] |
 //! | tasks in process for too long, reminders | [`timed`] |
+//! | recurring tasks | [`recurrence`] |
 //! | why something is refused | [`refusal`] |
 
 pub mod details;
 pub mod edit;
 pub mod events;
 pub mod plan;
+pub mod recurrence;
 pub mod refusal;
 pub mod timed;
 pub mod values;
@@ -33,6 +35,7 @@ use slipway_runtime::typed_id;
 pub use details::{Priority, RemindBefore, Tags};
 pub use edit::{ReleaseChange, TaskChange};
 pub use plan::{ReleaseDraft, TaskDraft};
+pub use recurrence::{Recurrence, RecurrenceDraft, Rule, SeriesEnd};
 pub use refusal::{Full, Refusal};
 pub use timed::StaleRule;
 pub use values::{OrderIndex, Revision, Text};
@@ -139,6 +142,9 @@ pub struct Task {
     /// Milliseconds of work on it before it was last paused.
     #[serde(default)]
     pub worked_before_ms: i64,
+    /// How it recurs, if it does; then it has a due time.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub recurrence: Option<Box<Recurrence>>,
 }
 
 /// The state of a task, with its times.
@@ -230,6 +236,13 @@ pub enum ReleaseEvent {
         changed: Vec<&'static str>,
         /// Its owner before, if it has a new one.
         previous_assignee: Option<UserRef>,
+    },
+    /// The series of a task ended with it.
+    RecurrenceEnded {
+        /// The task, which is completed.
+        task: TaskId,
+        /// Why.
+        why: SeriesEnd,
     },
     /// A task was deleted: this was its last state.
     TaskDeleted(Box<Task>),

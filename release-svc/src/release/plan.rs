@@ -3,8 +3,9 @@
 use jiff::Timestamp;
 
 use super::{
-    Decision, Full, MAX_TASKS, MAX_TEXT, OrderIndex, Priority, Refusal, Release, ReleaseEvent,
-    ReleaseId, ReleaseState, RemindBefore, Revision, Tags, Task, TaskId, TaskState, Text,
+    Decision, Full, MAX_TASKS, MAX_TEXT, OrderIndex, Priority, Recurrence, Refusal, Release,
+    ReleaseEvent, ReleaseId, ReleaseState, RemindBefore, Revision, Tags, Task, TaskId, TaskState,
+    Text,
 };
 use crate::identity::UserRef;
 
@@ -42,6 +43,8 @@ pub struct TaskDraft {
     pub tags: Tags,
     /// How long before it is due its owner is reminded.
     pub remind_before: Option<RemindBefore>,
+    /// How it recurs; then it has a due time.
+    pub recurrence: Option<Recurrence>,
 }
 
 impl Release {
@@ -124,10 +127,23 @@ impl Release {
     }
 
     /// Inserts a task at its place.
-    fn insert(&mut self, draft: TaskDraft, now: Timestamp) -> Result<TaskId, Refusal> {
+    pub(super) fn insert(&mut self, draft: TaskDraft, now: Timestamp) -> Result<TaskId, Refusal> {
+        let id = TaskId::generate();
+        self.insert_as(id, draft, now)?;
+        Ok(id)
+    }
+
+    /// Inserts a task with this id at its place.
+    pub(super) fn insert_as(
+        &mut self,
+        id: TaskId,
+        draft: TaskDraft,
+        now: Timestamp,
+    ) -> Result<(), Refusal> {
         let hotfix = self.is_hotfix(draft.hotfix)?;
         let text = draft.title.as_str().len() + draft.description.as_str().len();
-        let text = text + draft.tags.bytes();
+        let recurrence = draft.recurrence.as_ref().map_or(0, Recurrence::bytes);
+        let text = text + draft.tags.bytes() + recurrence;
         if self.tasks.len() >= MAX_TASKS {
             return Err(Refusal::ReleaseFull(Full::Tasks));
         }
@@ -139,7 +155,7 @@ impl Release {
             None => self.after_the_last()?,
         };
         let mut task = Task {
-            id: TaskId::generate(),
+            id,
             title: draft.title,
             description: draft.description,
             assignee: draft.assignee,
@@ -154,11 +170,11 @@ impl Release {
             remind_before: draft.remind_before,
             reminder: None,
             worked_before_ms: 0,
+            recurrence: draft.recurrence.map(Box::new),
         };
         task.set_reminder(now);
-        let id = task.id;
         self.put(task);
-        Ok(id)
+        Ok(())
     }
 
     /// Puts a task at its place in the order.
@@ -174,8 +190,11 @@ impl Release {
         let own = [&self.name, &self.description, &self.version];
         let tasks = self.tasks.iter().flat_map(|t| [&t.title, &t.description]);
         let texts = own.into_iter().chain(tasks).map(|t| t.as_str().len());
-        let tags = self.tasks.iter().map(|task| task.tags.bytes());
-        texts.chain(tags).sum()
+        let others = self.tasks.iter().map(|task| {
+            let recurrence = task.recurrence.as_deref().map_or(0, Recurrence::bytes);
+            task.tags.bytes() + recurrence
+        });
+        texts.chain(others).sum()
     }
 
     /// `index`, if it is free: no task has it, and no task after it has been started (a started

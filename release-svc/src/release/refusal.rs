@@ -67,6 +67,9 @@ pub enum Refusal {
     /// A task cannot be a hotfix, or has to be one.
     #[error("{0}")]
     Hotfix(&'static str),
+    /// A task cannot recur like that.
+    #[error("The recurrence {0}.")]
+    Recurrence(String),
     /// A release is completed only when all its tasks are.
     #[error("{} not completed.", counted(.remaining.len()))]
     ReleaseIncomplete {
@@ -147,6 +150,7 @@ impl Refusal {
             Self::OrderIndexPassed { .. } => (Kind::Conflict, "ORDER_INDEX_PASSED"),
             Self::ReleaseFull(_) => (Kind::Conflict, "RELEASE_FULL"),
             Self::Hotfix(_) => (Kind::Conflict, "INVALID_HOTFIX"),
+            Self::Recurrence(_) => (Kind::Conflict, "INVALID_RECURRENCE"),
             Self::ReleaseIncomplete { .. } => (Kind::Conflict, "RELEASE_INCOMPLETE"),
             Self::ReleaseEmpty => (Kind::Conflict, "RELEASE_EMPTY"),
             Self::TaskStarted { .. } => (Kind::Conflict, "TASK_STARTED"),

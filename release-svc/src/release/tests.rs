@@ -2,6 +2,7 @@
 
 mod edit;
 mod model;
+mod recurring;
 mod timed;
 
 use jiff::{SignedDuration, Timestamp};
@@ -40,6 +41,7 @@ fn draft(title: &str, assignee: &UserRef, order_index: Option<i64>) -> TaskDraft
         priority: Priority::default(),
         tags: Tags::default(),
         remind_before: None,
+        recurrence: None,
     }
 }
 

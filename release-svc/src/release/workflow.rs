@@ -153,13 +153,14 @@ impl Release {
 
     /// The step that the release waits for, as its event: the start of the next task, or, if all
     /// tasks are completed, the completion of the release. `None` if a task is in process, there
-    /// are no tasks, or the release is completed.
+    /// are no tasks, the release is completed, or the next occurrence of a task is to be added.
     #[must_use]
     pub fn turn(&self) -> Option<ReleaseEvent> {
         if self.is_completed() || self.tasks.is_empty() {
             return None;
         }
         match self.next_task() {
+            None if self.expects_an_occurrence() => None,
             None => Some(ReleaseEvent::Ready),
             Some(next) if next.state == TaskState::Todo => Some(ReleaseEvent::TaskReady(next.id)),
             Some(_) => None,

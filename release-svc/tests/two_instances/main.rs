@@ -5,6 +5,7 @@
 
 mod editing;
 mod harness;
+mod recurring;
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -35,6 +36,7 @@ use self::editing::{
     of_two_changes_of_one_revision_one_is_made, what_is_deleted_is_unknown_on_both_replicas,
 };
 use self::harness::{Backend, PASSWORD, Setup, race, task};
+use self::recurring::each_completed_task_is_followed_once;
 
 const RACERS: usize = 50;
 
@@ -84,6 +86,7 @@ on_each_backend!(
     what_is_deleted_is_unknown_on_both_replicas
     a_plan_can_be_submitted_again_after_its_release_was_deleted
     a_stale_task_is_reported_once_and_a_completed_one_never
+    each_completed_task_is_followed_once
 );
 
 async fn a_developer_starts_one_task_on_both_replicas_together(s: Setup) {

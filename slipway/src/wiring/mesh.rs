@@ -104,7 +104,12 @@ impl Shared<'_> {
             notify_svc::SERVICES,
         ]
         .concat();
-        let topics = [specs(TOPICS), notify_svc::own_topics()].concat();
+        let topics = [
+            specs(TOPICS),
+            release_svc::own_topics(),
+            notify_svc::own_topics(),
+        ]
+        .concat();
         let bus = self.bus(&storage, topics, &services).await?;
         let verifier = self.verifier_with(&keys);
         let (release, accounts) = self.release_routes(&storage, keys, bus.clone()).await?;
@@ -135,7 +140,7 @@ impl Shared<'_> {
         let storage = Storage::open(self.settings, &["release"]).await?;
         let keys = storage.keys(self.settings)?;
         self.warn_if_alone("events will not reach the activity feed");
-        let topics = specs(TOPICS);
+        let topics = [specs(TOPICS), release_svc::own_topics()].concat();
         let bus = self.bus(&storage, topics, release_svc::SERVICES).await?;
         let verifier = self.verifier_with(&keys);
         let (routes, accounts) = self.release_routes(&storage, keys, bus.clone()).await?;

@@ -20,6 +20,7 @@ mod logs;
 mod mail;
 mod main_job;
 mod poison;
+mod recurring;
 mod replicas;
 mod roles;
 mod scripted;

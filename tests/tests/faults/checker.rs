@@ -11,7 +11,7 @@ use serde_json::Value;
 use slipway_tests::{
     Client, Mesh,
     team::id,
-    topics::{GROUPS, Told, Topics},
+    topics::{GROUPS, RECURRENCE, Told, Topics},
     until,
 };
 
@@ -63,7 +63,7 @@ pub(crate) async fn check(
     await_entries(&admin, expected).await;
     let delivered = ended.elapsed();
     // When every group has committed everything, there are no more effects.
-    for group in GROUPS {
+    for group in GROUPS.into_iter().chain([RECURRENCE]) {
         topics.consumed_by(group).await.unwrap();
     }
 

@@ -9,8 +9,8 @@ use slipway_proto::events::{
     Payload, ReleaseCompletedEvent, ReleaseCreatedEvent, ReleaseDeletedEvent, ReleaseReadyEvent,
     ReleaseReopenedEvent, ReleaseUpdatedEvent, StaleTaskDetectedEvent, TaskAssignedEvent,
     TaskCompletedEvent, TaskCreatedEvent, TaskData, TaskDeletedEvent, TaskPausedEvent,
-    TaskReadyEvent, TaskReminderDueEvent, TaskStartedEvent, TaskState, TaskUpdatedEvent, UserRef,
-    UserRegisteredEvent,
+    TaskReadyEvent, TaskRecurrenceEndedEvent, TaskReminderDueEvent, TaskStartedEvent, TaskState,
+    TaskUpdatedEvent, UserRef, UserRegisteredEvent,
 };
 
 use super::*;
@@ -63,6 +63,7 @@ fn task(title: &str, assignee: Uuid, username: &str) -> TaskData {
         priority: None,
         tags: Vec::new(),
         remind_before_minutes: None,
+        recurrence: None,
     }
 }
 
@@ -271,7 +272,27 @@ fn about_tasks() -> Vec<(Event, &'static str, Vec<Uuid>)> {
             username: "grace".into(),
         },
     };
+    let ended = |reason| TaskRecurrenceEndedEvent {
+        task: build(),
+        reason,
+        planned_by: UserRef {
+            id: GRACE,
+            username: "grace".into(),
+        },
+    };
     vec![
+        (
+            event(&Actor::System, &ended(SeriesEnd::RuleExhausted)),
+            "“Build images” in Kubernetes 1.31 was the last of its series: its rule has no further \
+             date",
+            vec![ADA, GRACE],
+        ),
+        (
+            event(&Actor::System, &ended(SeriesEnd::ReleaseCompleted)),
+            "“Build images” in Kubernetes 1.31 was the last of its series: no open release takes \
+             the next one",
+            vec![ADA, GRACE],
+        ),
         (
             event(&grace, &updated(&["title"], None)),
             "grace changed the title of “Build images” in Kubernetes 1.31",

@@ -3,9 +3,9 @@
 use jiff::Timestamp;
 use slipway_bus::event::Origin;
 use slipway_proto::events::{
-    CommentedTask, HotfixTaskAddedEvent, ReleaseReadyEvent, StaleTaskDetectedEvent,
-    TaskAssignedEvent, TaskData, TaskPausedEvent, TaskReminderDueEvent, TaskState,
-    UserRegisteredEvent,
+    CommentedTask, HotfixTaskAddedEvent, ReleaseReadyEvent, SeriesEnd, StaleTaskDetectedEvent,
+    TaskAssignedEvent, TaskData, TaskPausedEvent, TaskRecurrenceEndedEvent, TaskReminderDueEvent,
+    TaskState, UserRegisteredEvent,
 };
 
 use super::*;
@@ -217,6 +217,7 @@ fn ready() -> TaskReadyEvent {
             priority: None,
             tags: Vec::new(),
             remind_before_minutes: None,
+            recurrence: None,
         },
         position: 2,
         announced_by: None,
@@ -262,6 +263,21 @@ fn the_planner_and_the_owner_are_notified_of_a_pause_by_somebody_else() {
     ] {
         assert_eq!(audience(&event(&paused, &by(actor))), expected);
     }
+}
+
+#[test]
+fn the_planner_and_the_owner_are_notified_when_a_series_ends() {
+    let grace = Uuid::from_u128(0x6ace);
+    let ended = TaskRecurrenceEndedEvent {
+        task: ready().task,
+        reason: SeriesEnd::ReleaseCompleted,
+        planned_by: user(grace, "grace"),
+    };
+    let expected = [
+        member(grace, "task.recurrence_ended", "planner"),
+        member(ADA, "task.recurrence_ended", "owner"),
+    ];
+    assert_eq!(audience(&event(&ended, &Actor::System)), expected);
 }
 
 #[test]

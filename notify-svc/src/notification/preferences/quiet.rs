@@ -9,8 +9,7 @@ use std::{fmt, str::FromStr};
 
 use jiff::{Timestamp, civil::Time, tz::TimeZone};
 use serde::{Deserialize, Serialize};
-
-use super::Zone;
+use slipway_runtime::zone::Zone;
 
 /// The hours in which a user does not want to be disturbed.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]

@@ -14,11 +14,11 @@ use slipway_rpc::{
     access::principal,
     error::{Fault, FieldError, Kind},
 };
-use slipway_runtime::clock::SharedClock;
+use slipway_runtime::{clock::SharedClock, zone::Zone};
 use tonic::{Request, Response, Status};
 
 use super::{
-    Mode, Preferences, QuietHours, Zone,
+    Mode, Preferences, QuietHours,
     store::{PreferenceStore, SavedPreferences},
 };
 use crate::notification::templates::Library;

@@ -44,6 +44,7 @@ files! {
         "task.commented"
         "task.stale_detected"
         "task.reminder_due"
+        "task.recurrence_ended"
         "release.ready"
         "comment.posted"
         "comment.replied"

@@ -29,6 +29,23 @@ pub fn of(kind: &str) -> Option<Map<String, Value>> {
             }),
             json!({"actor": "grace", "because": "planner"}),
         ),
+        "task.recurrence_ended" => joined(
+            json!({
+                "task": joined(whole_task(), json!({
+                    "status": "COMPLETED",
+                    "startedAt": "2026-01-05T13:00:00Z",
+                    "completedAt": "2026-01-05T14:30:00Z",
+                    "recurrence": {
+                        "rule": "FREQ=WEEKLY;BYDAY=MO",
+                        "timeZone": "Europe/Berlin",
+                        "startsAt": "2025-11-03T16:00:00Z",
+                    },
+                })),
+                "reason": "RELEASE_COMPLETED",
+                "plannedBy": {"id": "01890a5d-ac96-774b-bcce-b302099a8061", "username": "linus"},
+            }),
+            json!({"because": "planner"}),
+        ),
         "release.ready" => joined(about_a_release(), json!({"actor": "ada"})),
         "task.stale_detected" => {
             task(json!({"startedAt": "2026-01-02T03:04:05.678Z", "hours": 49}))

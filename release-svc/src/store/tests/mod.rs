@@ -93,6 +93,7 @@ fn task(title_text: &str, assignee: &UserRef) -> TaskDraft {
         priority: Priority::default(),
         tags: Tags::default(),
         remind_before: None,
+        recurrence: None,
     }
 }
 

@@ -4,11 +4,11 @@ use std::{collections::HashMap, fmt};
 
 use release_svc::{
     identity::Username,
-    release::{RemindBefore, Tags, values::due_at},
+    release::{RecurrenceDraft, ReleaseId, RemindBefore, Rule, Tags, values::due_at},
 };
-use slipway_runtime::{rfc3339, text};
+use slipway_runtime::{rfc3339, text, zone::UnknownZone};
 
-use super::plan::{Plan, PlannedTask};
+use super::plan::{Plan, PlannedRecurrence, PlannedTask};
 
 /// The limits of the API.
 const MAX_TASKS: usize = 500;
@@ -87,16 +87,49 @@ impl Faults {
         if let Some(Err(rule)) = task.remind_before_minutes.map(RemindBefore::new) {
             self.add(&format!("{place}.remindBeforeMinutes"), rule);
         }
-        let place = format!("{place}.dueAt");
-        match task.due_at.as_deref().map(rfc3339::parse) {
-            None => {}
-            Some(Err(error)) => self.add(&place, &error.to_string()),
-            Some(Ok(time)) => {
-                if let Err(rule) = due_at(time) {
-                    self.add(&place, rule);
+        let due = task.due_at.as_deref().map(|text| {
+            let time = rfc3339::parse(text).map_err(|error| error.to_string());
+            time.and_then(|time| due_at(time).map_err(str::to_owned))
+        });
+        if let Some(recurrence) = &task.recurrence {
+            let draft = self.recurrence(&format!("{place}.recurrence"), recurrence);
+            match (draft, &due) {
+                (_, None) => {
+                    let rule = "is required: a recurring task has a due time";
+                    self.add(&format!("{place}.dueAt"), rule);
                 }
+                (Some(draft), Some(Ok(due))) => {
+                    if let Err(wrong) = draft.starting(*due) {
+                        self.add(&format!("{place}.recurrence.rule"), &wrong.to_string());
+                    }
+                }
+                _ => {}
             }
         }
+        if let Some(Err(rule)) = due {
+            self.add(&format!("{place}.dueAt"), &rule);
+        }
+    }
+
+    fn recurrence(
+        &mut self,
+        place: &str,
+        recurrence: &PlannedRecurrence,
+    ) -> Option<RecurrenceDraft> {
+        let mut note = |name: &str, rule: String| self.add(&format!("{place}.{name}"), &rule);
+        let rule = Rule::new(&recurrence.rule).map_err(|wrong| note("rule", wrong.into()));
+        let zone = recurrence.time_zone.as_deref().unwrap_or("UTC").parse();
+        let zone = zone.map_err(|wrong: UnknownZone| note("timeZone", wrong.to_string()));
+        let release = recurrence.release_id.as_deref().map(str::parse);
+        let release: Result<Option<ReleaseId>, _> = release.transpose();
+        if release.is_err() {
+            note("releaseId", "is not the id of a release".to_owned());
+        }
+        Some(RecurrenceDraft {
+            rule: rule.ok()?,
+            time_zone: zone.ok()?,
+            release: release.ok()?,
+        })
     }
 
     fn name(&mut self, place: &str, text: &str) {
@@ -199,6 +232,25 @@ mod tests {
             (
                 r#"{"title": "T", "assignee": "ada", "remindBeforeMinutes": 43201}"#,
                 "tasks[0].remindBeforeMinutes must be from 0 to 43200",
+            ),
+            (
+                r#"{"title": "T", "assignee": "ada", "dueAt": "2026-01-05T09:00:00Z",
+                    "recurrence": {"rule": "FREQ=HOURLY"}}"#,
+                "tasks[0].recurrence.rule must have DAILY, WEEKLY, MONTHLY or YEARLY as FREQ",
+            ),
+            (
+                r#"{"title": "T", "assignee": "ada", "dueAt": "2026-01-05T09:00:00Z",
+                    "recurrence": {"rule": "FREQ=DAILY", "timeZone": "Mars/Olympus"}}"#,
+                "tasks[0].recurrence.timeZone must be the name of an IANA time zone",
+            ),
+            (
+                r#"{"title": "T", "assignee": "ada", "dueAt": "2026-01-05T09:00:00Z",
+                    "recurrence": {"rule": "FREQ=DAILY;UNTIL=20260104"}}"#,
+                "tasks[0].recurrence.rule has no date after the first due time",
+            ),
+            (
+                r#"{"title": "T", "assignee": "ada", "recurrence": {"rule": "FREQ=DAILY"}}"#,
+                "tasks[0].dueAt is required: a recurring task has a due time",
             ),
         ] {
             let error = fault(task);

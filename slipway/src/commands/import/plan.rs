@@ -56,6 +56,19 @@ pub(super) struct PlannedTask {
     pub(super) tags: Vec<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(super) remind_before_minutes: Option<u32>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) recurrence: Option<PlannedRecurrence>,
+}
+
+/// How a task shall recur.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields, expecting = "an object")]
+pub(super) struct PlannedRecurrence {
+    pub(super) rule: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) time_zone: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) release_id: Option<String>,
 }
 
 /// Why a plan file cannot be imported.

@@ -167,6 +167,7 @@ mod tests {
             priority: None,
             tags: Vec::new(),
             remind_before_minutes: None,
+            recurrence: None,
         };
         let text = shown(|out| write_hotfix(out, &hotfix, "http://h/releases/1/tasks"));
         let body = r#"-d '{"title":"Ada'\''s \u009bpatch","assignee":"ada"}'"#;

@@ -49,7 +49,8 @@ mod tests {
             "name": "R", "version": "1.0",
             "tasks": [{"title": "T", "assignee": "ada", "orderIndex": 10,
                        "dueAt": "2024-05-13T23:00:00Z", "priority": "HIGH", "tags": ["ui"],
-                       "remindBeforeMinutes": 60}],
+                       "remindBeforeMinutes": 60,
+                       "recurrence": {"rule": "FREQ=WEEKLY", "timeZone": "Europe/Berlin"}}],
             "hotfix": {"title": "H", "assignee": "bob"},
         }))
         .unwrap();
@@ -59,7 +60,9 @@ mod tests {
             json!({"name": "R", "version": "1.0",
                    "tasks": [{"title": "T", "assignee": "ada", "orderIndex": 10,
                               "dueAt": "2024-05-13T23:00:00Z", "priority": "HIGH",
-                              "tags": ["ui"], "remindBeforeMinutes": 60}],
+                              "tags": ["ui"], "remindBeforeMinutes": 60,
+                              "recurrence": {"rule": "FREQ=WEEKLY",
+                                             "timeZone": "Europe/Berlin"}}],
                    "once": true})
         );
     }
