@@ -23,7 +23,10 @@ use slipway_store::{
 use crate::{
     identity::UserId,
     metrics as m,
-    release::{Decision, Refusal, Release, ReleaseDraft, ReleaseId, StaleRule, TaskId, events},
+    release::{
+        Decision, Refusal, Release, ReleaseDraft, ReleaseEvent, ReleaseId, StaleRule, TaskId,
+        events,
+    },
     release_cache::ReleaseCache,
     store::{Commit, ReleaseStore, SaveError, Stores},
 };
@@ -139,6 +142,8 @@ impl Commands {
             let response = respond(&decision);
             let commit = commit(&decision, by, &response, now);
             let first = commit.events.first().map(|event| event.event_type.clone());
+            let completed = |event: &&ReleaseEvent| matches!(event, ReleaseEvent::TaskCompleted(_));
+            let completed = decision.events.iter().filter(completed).count() as u64;
             let save = self
                 .stores
                 .releases
@@ -152,6 +157,7 @@ impl Commands {
                     self.due.stored(decision.release.due_at());
                     self.seen.stored(decision.release);
                     metrics::histogram!(m::ATTEMPTS).record(f64::from(attempt));
+                    metrics::counter!(m::TASKS_COMPLETED).increment(completed);
                     self.done(&first.unwrap_or_default(), before.id);
                     return Ok(response);
                 }
