@@ -3,7 +3,7 @@
 use metrics::{counter, gauge, histogram};
 
 slipway_runtime::metrics! {
-    pub(crate) fn describe;
+    pub fn describe;
     counter REQUESTS {model, outcome} = "slipway_chat_requests_total",
         "Questions, by model and outcome (answered or unanswered)";
     histogram LATENCY_SECONDS {model} = "slipway_chat_latency_seconds",

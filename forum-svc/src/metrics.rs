@@ -1,7 +1,7 @@
 //! This crate's metrics.
 
 slipway_runtime::metrics! {
-    pub(crate) fn describe;
+    pub fn describe;
     counter POSTED {event} = "slipway_comments_posted_total", "Comments posted, by type of event";
     counter CHANGES {change} = "slipway_comment_changes_total",
         "Comments edited and deleted, by change";

@@ -1,7 +1,7 @@
 //! The gateway's metrics.
 
 slipway_runtime::metrics! {
-    pub(crate) fn describe;
+    pub fn describe;
     counter HTTP_REQUESTS {route, method, status} = "slipway_http_requests_total",
         "HTTP requests answered, by route template, method and status";
     histogram HTTP_SECONDS {route, method} = "slipway_http_request_duration_seconds",

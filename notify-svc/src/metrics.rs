@@ -15,7 +15,7 @@ fn type_label(kind: &str) -> &'static str {
 }
 
 slipway_runtime::metrics! {
-    pub(crate) fn describe;
+    pub fn describe;
     counter ENTRIES_APPENDED = "slipway_activity_entries_appended_total",
         "Entries appended to the activity log";
     counter ENTRIES_PRUNED = "slipway_activity_entries_pruned_total",

@@ -163,7 +163,7 @@ macro_rules! metrics {
         )*
 
         /// The metrics of this crate.
-        pub const METRICS: &[$crate::telemetry::metrics::Metric] = &[
+        $vis const METRICS: &[$crate::telemetry::metrics::Metric] = &[
             $($crate::telemetry::metrics::Metric {
                 kind: $crate::telemetry::metrics::Kind::$kind,
                 name: $constant,

@@ -70,6 +70,14 @@ pub trait OutboxStore: Send + Sync + 'static {
     /// # Errors
     /// If the database is unavailable.
     async fn backlog(&self) -> Result<Backlog, StoreError>;
+
+    /// The number of waiting events.
+    ///
+    /// # Errors
+    /// If the database is unavailable.
+    async fn count(&self) -> Result<u64, StoreError> {
+        Ok(self.backlog().await?.count)
+    }
 }
 
 /// The waiting events of a store.
