@@ -129,7 +129,7 @@ impl Prometheus {
     /// # Errors
     /// If it does not start.
     pub async fn start(
-        targets: &[(&str, &str)],
+        targets: &[(&str, String)],
         alertmanager: Option<&Alertmanager>,
     ) -> anyhow::Result<Self> {
         let dir = tempfile::tempdir()?;
@@ -174,11 +174,33 @@ impl Prometheus {
     ///
     /// # Errors
     /// If it refuses the request.
-    pub async fn get(&self, path: &str, query: &[(&str, &str)]) -> anyhow::Result<Value> {
+    async fn get(&self, path: &str, query: &[(&str, &str)]) -> anyhow::Result<Value> {
         let query = Serializer::new(String::new()).extend_pairs(query).finish();
         let mut answer = self.client.get(&format!("{path}?{query}")).await?.body;
         ensure!(answer["status"] == "success", "{path} {query:?}: {answer}");
         Ok(answer["data"].take())
+    }
+
+    /// The state of an alert: `inactive`, `pending` or `firing`.
+    ///
+    /// # Errors
+    /// If there is no such alert.
+    pub async fn alert(&self, name: &str) -> anyhow::Result<String> {
+        let rules = self.rules("alert").await?;
+        let rule = rules.iter().find(|rule| rule["name"] == name);
+        let state = rule.and_then(|rule| rule["state"].as_str());
+        Ok(state.context("no such alert")?.to_owned())
+    }
+
+    /// The rules of a kind, `alert` or `record`.
+    ///
+    /// # Errors
+    /// If there is no answer.
+    pub async fn rules(&self, kind: &str) -> anyhow::Result<Vec<Value>> {
+        let data = self.get("/rules", &[("type", kind)]).await?;
+        let groups = data["groups"].as_array().context("groups")?.iter();
+        let rules = groups.filter_map(|group| group["rules"].as_array());
+        Ok(rules.flatten().cloned().collect())
     }
 
     /// The values of an instant query that are numbers.

@@ -201,3 +201,30 @@ impl Poller {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_group_is_behind_by_what_is_retained_and_not_committed() {
+        let partition = |lo_offset, committed_offset, hi_offset| statistics::Partition {
+            lo_offset,
+            committed_offset,
+            hi_offset,
+            ..statistics::Partition::default()
+        };
+        const UNKNOWN: i64 = -1001;
+        for (partition, expected) in [
+            (partition(3, 7, 10), 3),
+            (partition(3, 10, 10), 0),
+            (partition(3, UNKNOWN, 10), 7),
+            (partition(UNKNOWN, UNKNOWN, 10), 0),
+            (partition(UNKNOWN, UNKNOWN, UNKNOWN), 0),
+            // The committed offset is newer than the last answer of the broker.
+            (partition(3, 11, 10), 0),
+        ] {
+            assert_eq!(behind(&partition), expected, "{partition:?}");
+        }
+    }
+}

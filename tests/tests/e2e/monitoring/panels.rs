@@ -4,7 +4,7 @@
 use anyhow::ensure;
 use serde_json::{Value, json};
 use slipway_tests::{
-    Client, Process, Team,
+    Mesh, Team, in_both_shapes,
     monitoring::{Prometheus, is_installed},
     team::{id, task_ids},
     until,
@@ -75,24 +75,15 @@ fn comparison(query: &str) -> (&str, &str, f64) {
     (series, operator, number.parse().unwrap())
 }
 
-/// The rules of a kind that Prometheus has loaded.
-async fn rules(prometheus: &Prometheus, kind: &str) -> anyhow::Result<Vec<Value>> {
-    let data = prometheus.get("/rules", &[("type", kind)]).await?;
-    let groups = array(&data["groups"]).iter();
-    Ok(groups
-        .flat_map(|group| array(&group["rules"]).to_vec())
-        .collect())
-}
-
 /// The queries of all rules. Of an alert what it compares: the comparison itself has no result
 /// while all is well.
 async fn of_rules(prometheus: &Prometheus) -> anyhow::Result<Vec<Asked>> {
     let mut queries = Vec::new();
-    for rule in rules(prometheus, "record").await? {
+    for rule in prometheus.rules("record").await? {
         let name = text(&rule["name"]);
         queries.push((format!("recorded: {name}"), text(&rule["query"]).to_owned()));
     }
-    for rule in rules(prometheus, "alert").await? {
+    for rule in prometheus.rules("alert").await? {
         let (series, _, _) = comparison(text(&rule["query"]));
         queries.push((format!("alert: {}", text(&rule["name"])), series.to_owned()));
     }
@@ -108,16 +99,14 @@ async fn asked(prometheus: &Prometheus) -> anyhow::Result<Vec<(Asked, Vec<f64>)>
     Ok(answers)
 }
 
-#[tokio::test(flavor = "multi_thread")]
-async fn every_panel_and_every_rule_has_data() {
+in_both_shapes!(every_panel_and_every_rule_has_data);
+
+async fn every_panel_and_every_rule_has_data(mesh: Mesh) {
     if !is_installed().unwrap() {
         return;
     }
-    let process = Process::start().await.unwrap();
-    let prometheus = Prometheus::start(&[("all", &process.ops)], None)
-        .await
-        .unwrap();
-    let team = Team::new(&process, 2).await.unwrap();
+    let prometheus = Prometheus::start(&mesh.ops(), None).await.unwrap();
+    let team = Team::at(&mesh.client(), 2).await.unwrap();
     let _reader = team.admin.stream("", None).await.unwrap();
 
     // Rates need samples before and after the load, so the load goes on until all have data.
@@ -145,40 +134,29 @@ async fn every_panel_and_every_rule_has_data() {
         );
     }
 
-    assert_eq!(
-        value(&prometheus, "max(slipway_active_developers)").await,
-        0.0
-    );
-    let developers = Client::clone(&team.developers[1]);
-    let tasks = developers
-        .get("/tasks/my?status=TODO")
-        .await
-        .unwrap()
-        .expect(200);
-    let task = format!("/tasks/{}/start", id(&tasks["items"][0]));
-    developers.patch(&task).await.unwrap().expect(200);
-    let active = until(async || {
-        let active = value(&prometheus, "max(slipway_active_developers)").await;
-        ensure!(active == 1.0, "{active}");
-        Ok(())
-    });
-    active.await.unwrap();
+    let developer = &team.developers[1];
+    let todo = developer.get("/tasks/my?status=TODO").await.unwrap();
+    let task = format!("/tasks/{}", id(&todo.expect(200)["items"][0]));
+    for (step, active) in [("start", 1.0), ("complete", 0.0)] {
+        let path = format!("{task}/{step}");
+        developer.patch(&path).await.unwrap().expect(200);
+        let measured = until(async || {
+            let found = prometheus.values("max(slipway_active_developers)").await?;
+            ensure!(found == [active], "{found:?} instead of {active}");
+            Ok(())
+        });
+        measured.await.unwrap();
+    }
 
-    let firing = rules(&prometheus, "alert").await.unwrap();
-    let firing = firing.iter().filter(|rule| rule["state"] != "inactive");
+    let alerts = prometheus.rules("alert").await.unwrap();
+    let firing = alerts.iter().filter(|rule| rule["state"] == "firing");
     // The disk is that of the machine that runs the tests.
     let firing: Vec<_> = firing
         .filter(|rule| rule["name"] != "DiskNearlyFull")
         .collect();
     assert!(firing.is_empty(), "{firing:#?}");
 
-    same_alerts(&rules(&prometheus, "alert").await.unwrap());
-}
-
-async fn value(prometheus: &Prometheus, query: &str) -> f64 {
-    let values = prometheus.values(query).await.unwrap();
-    assert_eq!(values.len(), 1, "{query}: {values:?}");
-    values[0]
+    same_alerts(&alerts);
 }
 
 /// Grafana's alerts are those of Prometheus, for those who have only one of them.
