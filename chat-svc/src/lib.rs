@@ -17,7 +17,7 @@ mod context;
 mod conversation;
 mod grpc;
 mod jobs;
-mod metrics;
+pub mod metrics;
 pub mod prompt;
 mod queue;
 pub mod request_key;
@@ -119,6 +119,7 @@ impl Config {
             background,
             health,
         } = dependencies;
+        metrics::begin(assistant.model());
         for service in SERVICES {
             let store = Arc::new(stores.chat.clone());
             health.depends(service, "store", Need::Required, store);

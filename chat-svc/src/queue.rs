@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use slipway_runtime::telemetry::metrics::Counted;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 use crate::metrics as m;
@@ -47,7 +48,7 @@ impl Queue {
         }
         Some(Place {
             writing: Arc::clone(&self.writing),
-            waits: Counted::new(m::QUEUED),
+            waits: Counted::new(metrics::gauge!(m::QUEUED)),
             place: place?,
         })
     }
@@ -60,26 +61,9 @@ impl Place {
         let writing = writing.expect("the semaphore is never closed");
         drop(self.waits);
         Turn {
-            _writes: Counted::new(m::GENERATING),
+            _writes: Counted::new(metrics::gauge!(m::GENERATING)),
             _permits: [self.place, writing],
         }
-    }
-}
-
-/// Counts one in a gauge while it exists.
-#[derive(Debug)]
-struct Counted(&'static str);
-
-impl Counted {
-    fn new(gauge: &'static str) -> Self {
-        metrics::gauge!(gauge).increment(1);
-        Self(gauge)
-    }
-}
-
-impl Drop for Counted {
-    fn drop(&mut self) {
-        metrics::gauge!(self.0).decrement(1);
     }
 }
 

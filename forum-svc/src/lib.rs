@@ -14,7 +14,7 @@ pub mod comment;
 mod forum;
 mod grpc;
 mod jobs;
-mod metrics;
+pub mod metrics;
 pub mod reading;
 mod release;
 pub mod store;

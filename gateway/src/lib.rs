@@ -14,7 +14,7 @@ mod body;
 mod error_rate;
 mod etag;
 mod extract;
-mod metrics;
+pub mod metrics;
 mod middleware;
 mod model;
 mod names;
@@ -122,6 +122,7 @@ impl Config {
     /// Builds the router of all routes, and starts to follow the activity log in the background.
     pub fn build(self, dependencies: Dependencies) -> Router {
         metrics::describe();
+        ::metrics::gauge!(metrics::STREAM_CLIENTS).increment(0);
         let (deadline, access_log) = (self.request_deadline, self.access_log);
         let app = Arc::new(App::new(self, dependencies));
         routes::router(app, deadline, access_log)

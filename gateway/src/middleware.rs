@@ -28,6 +28,7 @@ use slipway_runtime::{
     telemetry::{
         TraceContext,
         access::{self, Outcome, Requester},
+        metrics::Counted,
         trace::TRACEPARENT,
     },
 };
@@ -111,6 +112,7 @@ pub(crate) async fn middleware(
     next: Next,
 ) -> Response {
     let started = Instant::now();
+    let _in_flight = Counted::new(metrics::gauge!(m::HTTP_IN_FLIGHT));
     let method = method_label(request.method());
     let route = route_label(&request);
     let limit = limit_of(&route);

@@ -27,7 +27,7 @@
 pub mod activity;
 pub mod dead_letters;
 pub mod incidents;
-mod metrics;
+pub mod metrics;
 pub mod notification;
 mod retention;
 pub mod store;
@@ -181,6 +181,7 @@ impl Config {
     /// If the system cannot start a thread.
     pub fn build(self, dependencies: Dependencies) -> io::Result<Routes> {
         metrics::describe();
+        metrics::begin();
         let health = &dependencies.health;
         for service in SERVICES {
             let store = Arc::new(dependencies.stores.documents.clone());

@@ -1,21 +1,21 @@
 //! Metrics of this crate.
 
-use metrics::counter;
+use metrics::{counter, histogram};
 use slipway_proto::events::{Payload as _, SystemErrorEvent};
 
-use crate::notification::{Notification, audience, preferences::Decision};
+use crate::notification::{Channel, Notification, Outcome, audience, preferences::Decision};
 
 /// The one label for all custom types: administrators can create any number of them.
 const OWN_TYPE: &str = "own";
 
 /// The label of a notification type in metrics.
-pub(crate) fn type_label(kind: &str) -> &'static str {
+fn type_label(kind: &str) -> &'static str {
     let mut known = audience::kinds().chain([SystemErrorEvent::TYPE]);
     known.find(|known| *known == kind).unwrap_or(OWN_TYPE)
 }
 
 slipway_runtime::metrics! {
-    pub(crate) fn describe;
+    pub fn describe;
     counter ENTRIES_APPENDED = "slipway_activity_entries_appended_total",
         "Entries appended to the activity log";
     counter ENTRIES_PRUNED = "slipway_activity_entries_pruned_total",
@@ -26,28 +26,34 @@ slipway_runtime::metrics! {
     counter DEAD_LETTERS_REPLAYED = "slipway_dead_letters_replayed_total",
         "Dead letters sent back to their groups by administrators";
     counter INCIDENT_REPORTS = "slipway_incident_reports_total", "Reports of incidents recorded";
-    counter QUEUED = "slipway_notifications_queued_total", "Notifications put into the queue";
-    counter SENT = "slipway_notifications_sent_total",
-        "Notifications the mail server accepted, by type";
-    counter DELIVERED = "slipway_notifications_delivered_total",
-        "Notifications the mail server's operator reported as delivered, by type";
-    counter FAILED = "slipway_notifications_failed_total",
-        "Notifications that failed or bounced, by type";
-    counter RETRIED = "slipway_notifications_retried_total",
-        "Attempts after which a notification is retried, by type";
-    counter ATTEMPTS = "slipway_notification_attempts_total",
+    counter QUEUED {channel} = "slipway_notifications_queued_total",
+        "Notifications put into the queue, by channel";
+    counter SENT {channel, type} = "slipway_notifications_sent_total",
+        "Notifications the mail server accepted, by channel and type";
+    counter DELIVERED {channel, type} = "slipway_notifications_delivered_total",
+        "Notifications the mail server's operator reported as delivered, by channel and type";
+    counter FAILED {channel, type} = "slipway_notifications_failed_total",
+        "Notifications that failed or bounced, by channel and type";
+    counter RETRIED {channel, type} = "slipway_notifications_retried_total",
+        "Attempts after which a notification is retried, by channel and type";
+    counter ATTEMPTS {outcome} = "slipway_notification_attempts_total",
         "Attempts to send a notification, by outcome";
     histogram SENT_AFTER_SECONDS = "slipway_notification_sent_after_seconds",
         "Seconds from the creation of a notification until the mail server accepted it";
-    gauge WAITING = "slipway_notifications_waiting", "Notifications in the queue or being sent";
+    histogram EMAIL_SECONDS {outcome} = "slipway_email_duration_seconds",
+        "Time the mail server, or the file, took for a mail, by outcome";
+    gauge WAITING = "slipway_notifications_waiting",
+        "Notifications in the queue or being sent. Of the whole database: take the maximum over \
+         replicas, not the sum";
     gauge OLDEST_WAITING_SECONDS = "slipway_notifications_oldest_waiting_seconds",
-        "Seconds since the longest waiting notification became due";
+        "Seconds since the longest waiting notification became due. Of the whole database: take \
+         the maximum";
     gauge SENDING = "slipway_notifications_sending", "Notifications this process is sending";
     gauge MAIL_SERVER_UP = "slipway_mail_server_up",
         "Whether the mail server was reachable at the last attempt or probe (1) or not (0)";
     counter NOTIFICATIONS_PRUNED = "slipway_notifications_pruned_total",
         "Notifications deleted because of their age";
-    counter SUPPRESSED = "slipway_notifications_suppressed_total",
+    counter SUPPRESSED {reason} = "slipway_notifications_suppressed_total",
         "Notifications not sent because their recipient does not want them, by reason";
     counter DEFERRED = "slipway_notifications_deferred_total",
         "Notifications deferred to the end of their recipient's quiet hours";
@@ -59,6 +65,42 @@ slipway_runtime::metrics! {
         "Events of other programs that were accepted";
     counter OVER_QUOTA = "slipway_events_over_quota_total",
         "Events of other programs refused because their sender had used up the quota";
+}
+
+/// Begins the metrics of notifications at zero.
+pub(crate) fn begin() {
+    let channel = Channel::Email.as_str();
+    counter!(QUEUED, "channel" => channel).increment(0);
+    let kinds = audience::kinds().chain([SystemErrorEvent::TYPE, OWN_TYPE]);
+    for kind in kinds {
+        for state in [SENT, DELIVERED, FAILED, RETRIED] {
+            counter!(state, "channel" => channel, "type" => kind).increment(0);
+        }
+    }
+    for outcome in [
+        Outcome::Accepted,
+        Outcome::Temporary,
+        Outcome::Permanent,
+        Outcome::Unreachable,
+    ] {
+        counter!(ATTEMPTS, "outcome" => outcome.as_str()).increment(0);
+        drop(histogram!(EMAIL_SECONDS, "outcome" => outcome.as_str()));
+    }
+}
+
+/// Counts notifications put into the queue.
+pub(crate) fn count_queued(made: usize) {
+    counter!(QUEUED, "channel" => Channel::Email.as_str()).increment(made as u64);
+}
+
+/// Counts a notification that has reached a state: one of [`SENT`], [`DELIVERED`], [`FAILED`] and
+/// [`RETRIED`].
+pub(crate) fn count_state(state: &'static str, notification: &Notification) {
+    let (channel, kind) = (
+        notification.channel.as_str(),
+        type_label(notification.kind.as_str()),
+    );
+    counter!(state, "channel" => channel, "type" => kind).increment(1);
 }
 
 /// Counts a notification that is suppressed or deferred.

@@ -25,7 +25,10 @@ use tracing::Instrument as _;
 use crate::{
     identity::UserId,
     metrics as m,
-    release::{Decision, Refusal, Release, ReleaseDraft, ReleaseId, StaleRule, TaskId, events},
+    release::{
+        Decision, Refusal, Release, ReleaseDraft, ReleaseEvent, ReleaseId, StaleRule, TaskId,
+        events,
+    },
     release_cache::ReleaseCache,
     store::{Commit, ReleaseStore, SaveError, Stores},
 };
@@ -199,6 +202,8 @@ impl Commands {
             };
             let (result, commit) = with(&decision, now);
             let first = commit.events.first().map(|event| event.event_type.clone());
+            let completed = |event: &&ReleaseEvent| matches!(event, ReleaseEvent::TaskCompleted(_));
+            let completed = decision.events.iter().filter(completed).count() as u64;
             let save = self
                 .stores
                 .releases
@@ -212,6 +217,7 @@ impl Commands {
                     self.due.stored(decision.release.due_at());
                     self.seen.stored(decision.release);
                     metrics::histogram!(m::ATTEMPTS).record(f64::from(attempt));
+                    metrics::counter!(m::TASKS_COMPLETED).increment(completed);
                     self.done(first.as_deref().unwrap_or("recurrence"), before.id);
                     return Ok(result);
                 }

@@ -1,17 +1,27 @@
-//! Background jobs of this service: does what is due on releases, and deletes expired data.
+//! Background jobs of this service: does what is due on releases, deletes expired data, and
+//! measures what only the database knows.
 
-use std::{sync::Arc, time::Duration};
+use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
-use slipway_runtime::{clock::SharedClock, life::Background};
+use metrics::Label;
+use slipway_runtime::{clock::SharedClock, life::Background, telemetry::metrics::passing};
 use slipway_store::{due::Timer, receipts::RECEIPT_TTL};
 
 use crate::{
     commands::Commands,
     identity::{quota::Hour, throttle::WINDOW},
-    store::{StoreError, Stores},
+    metrics as m,
+    store::{ReleaseFilter, ReleaseStore, ReleaseSummary, StoreError, Stores},
 };
 
 const EVERY: Duration = Duration::from_secs(15 * 60);
+
+/// Interval between measurements. With the interval of scrapes, dashboards are at most 30 seconds
+/// behind.
+const MEASURE_EVERY: Duration = Duration::from_secs(10);
+
+/// Open releases whose progress is measured: a bound on the series that one scrape has.
+const MEASURED_RELEASES: u32 = 20;
 
 /// Does on each release what is due, such as reporting a stale task.
 pub(crate) fn pass_time(commands: Arc<Commands>, background: &Background) {
@@ -43,4 +53,42 @@ async fn purge_once(stores: &Stores, clock: &SharedClock) -> Result<(), StoreErr
     let users = &stores.users;
     users.purge_failures(now - WINDOW).await?;
     users.purge_registrations(Hour::of(now)).await
+}
+
+/// Measures the active developers and the progress of the newest open releases.
+pub(crate) fn measure(releases: ReleaseStore, background: &Background) {
+    background.repeat("measure-releases", MEASURE_EVERY, move || {
+        let releases = releases.clone();
+        async move { measure_once(&releases).await }
+    });
+}
+
+async fn measure_once(releases: &ReleaseStore) -> Result<(), StoreError> {
+    let active = releases.active_developers().await?;
+    metrics::gauge!(m::ACTIVE_DEVELOPERS).set(active as f64);
+    let open = releases.list(Some(ReleaseFilter::Open), None, MEASURED_RELEASES);
+    passing::replace(&m::release_tasks(), progress(&open.await?.items));
+    Ok(())
+}
+
+/// The series of the progress of releases. Releases with the same name and version share them.
+fn progress(releases: &[ReleaseSummary]) -> Vec<(Vec<Label>, f64)> {
+    let mut tasks: BTreeMap<_, u32> = BTreeMap::new();
+    for ReleaseSummary {
+        release,
+        total,
+        completed,
+    } in releases
+    {
+        let (name, version) = (release.name.as_str(), release.version.as_str());
+        for (state, count) in [("completed", *completed), ("open", total - completed)] {
+            *tasks.entry((name, version, state)).or_default() += count;
+        }
+    }
+    let series = tasks.into_iter().map(|((name, version, state), count)| {
+        let labels = [("release", name), ("version", version), ("state", state)];
+        let labels = labels.map(|(label, value)| Label::new(label, value.to_owned()));
+        (labels.into(), f64::from(count))
+    });
+    series.collect()
 }

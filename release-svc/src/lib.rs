@@ -165,6 +165,7 @@ impl Config {
             clock: Arc::clone(&clock),
         }
         .spawn(&background);
+        jobs::measure(stores.releases.clone(), &background);
         jobs::pass_time(Arc::clone(&commands), &background);
         jobs::purge(stores, clock, &background);
         let routes = Routes::new(IdentityServiceServer::new(grpc::Identity { accounts }))

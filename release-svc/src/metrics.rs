@@ -1,12 +1,27 @@
 //! This crate's metrics.
 
+use slipway_runtime::telemetry::metrics::Metric;
+
 slipway_runtime::metrics! {
     pub fn describe;
-    counter COMMANDS = "slipway_commands_total",
+    counter COMMANDS {command} = "slipway_commands_total",
         "Commands carried out, by event type of their first event";
-    counter REFUSALS = "slipway_refusals_total", "Commands refused by a rule, by code";
+    counter REFUSALS {code} = "slipway_refusals_total", "Commands refused by a rule, by code";
     histogram ATTEMPTS = "slipway_command_attempts_size",
         "Tries a change took because others changed the same release";
-    counter REGISTRATIONS = "slipway_registrations_total", "Accounts created, by role";
-    counter LOGINS = "slipway_logins_total", "Sign-ins, by outcome";
+    counter REGISTRATIONS {role} = "slipway_registrations_total", "Accounts created, by role";
+    counter LOGINS {outcome} = "slipway_logins_total", "Sign-ins, by outcome";
+    counter TASKS_COMPLETED = "slipway_tasks_completed_total", "Tasks completed";
+    gauge ACTIVE_DEVELOPERS = "slipway_active_developers",
+        "Developers with a task in process. Of the whole database, read from it every 10 s: each \
+         replica has the same value, so take the maximum, not the sum";
+    gauge RELEASE_TASKS {release, version, state} = "slipway_release_tasks",
+        "Tasks of the 20 newest open releases, by name and version of the release and state \
+         (completed or open). Of the whole database, read from it every 10 s: take the maximum";
+}
+
+/// The declaration of [`RELEASE_TASKS`], whose series come and go.
+pub(crate) fn release_tasks() -> Metric {
+    let declared = METRICS.iter().find(|metric| metric.name == RELEASE_TASKS);
+    *declared.expect("it is declared above")
 }

@@ -4,6 +4,7 @@
 //! | --- | --- |
 //! | [`cli`] | what can be said on the command line |
 //! | [`config`] | the settings: defaults < file < environment < flags |
+//! | [`metrics`] | the metrics of all parts, for the documentation |
 //! | [`wiring`] | the services of a role, built and running |
 //! | [`commands`] | `topics`, `config check`, `import`, `watch`, `dead-letters`, `completions`, `man` |
 //!
@@ -32,6 +33,7 @@ pub mod commands;
 pub mod config;
 mod encoding;
 mod local;
+pub mod metrics;
 mod output;
 mod paths;
 mod text;

@@ -9,6 +9,7 @@ pub mod certificates;
 pub mod client;
 pub mod kept;
 pub mod mesh;
+pub mod monitoring;
 pub mod process;
 pub mod stream;
 pub mod team;

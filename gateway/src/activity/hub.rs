@@ -2,10 +2,14 @@
 
 use std::{sync::Arc, time::Duration};
 
+use jiff::Timestamp;
 use parking_lot::Mutex;
-use slipway_proto::notify::v1::{
-    ActivityEntry, ActivityGap, ActivityServiceListRequest, ActivityServiceWatchRequest,
-    ActivityServiceWatchResponse, activity_service_client::ActivityServiceClient,
+use slipway_proto::{
+    notify::v1::{
+        ActivityEntry, ActivityGap, ActivityServiceListRequest, ActivityServiceWatchRequest,
+        ActivityServiceWatchResponse, activity_service_client::ActivityServiceClient,
+    },
+    time::from_proto,
 };
 use slipway_rpc::{
     access::ServiceTokens,
@@ -123,7 +127,7 @@ impl Hub {
     /// Broadcasts the next entry. An entry that was broadcast before is ignored. An entry that is
     /// not the next one is an error: entries were lost.
     fn publish(&self, entry: ActivityEntry) -> Result<(), Fault> {
-        let sequence = entry.sequence;
+        let (sequence, time) = (entry.sequence, entry.time);
         let frame = Frame::try_from(entry);
         let mut position = self.position.lock();
         let head = position.head.unwrap_or_default();
@@ -137,6 +141,7 @@ impl Hub {
             ));
         }
         position.head = Some(sequence);
+        record_lag(time);
         match frame {
             // There may be no subscribers.
             Ok(frame) => drop(self.live.send(Live::Entry(Arc::new(frame)))),
@@ -160,6 +165,15 @@ impl Hub {
         position.head = Some(next);
         drop(self.live.send(Live::StartOver));
     }
+}
+
+/// Records how long ago the event of an entry that has just arrived happened.
+fn record_lag(happened: Option<prost_types::Timestamp>) {
+    let Some(Ok(happened)) = happened.map(from_proto) else {
+        return;
+    };
+    let lag = Timestamp::now().duration_since(happened).as_secs_f64();
+    metrics::histogram!(m::STREAM_LAG_SECONDS).record(lag.max(0.0));
 }
 
 struct Follower {

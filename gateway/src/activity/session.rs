@@ -9,7 +9,7 @@ use bytes::{Bytes, BytesMut};
 use futures::{Stream, stream};
 use slipway_proto::notify::v1::{ActivityServiceListRequest, ActivityServiceListResponse};
 use slipway_rpc::{access::OpenStream, error::Fault, grpc::Outbound};
-use slipway_runtime::telemetry::TraceContext;
+use slipway_runtime::telemetry::{TraceContext, metrics::Counted};
 use tokio::{
     sync::broadcast::{Receiver, error::RecvError},
     time::{Instant, sleep, sleep_until},
@@ -52,7 +52,7 @@ pub(crate) struct Session {
     /// Whether the goodbye has been sent.
     over: bool,
     _open: OpenStream,
-    _connected: Connected,
+    _connected: Counted,
 }
 
 /// Fetches the pages of entries that a client has missed.
@@ -85,7 +85,7 @@ impl Session {
             filter,
             app,
             _open: open,
-            _connected: Connected::new(),
+            _connected: Counted::new(metrics::gauge!(m::STREAM_CLIENTS)),
         };
         if let Some(after) = after {
             session.resume(after, head, caller.outbound).await?;
@@ -228,21 +228,5 @@ impl Missed {
         let request = self.outbound.request(self.request.clone());
         let answer = self.trace.scope(app.activity().list(request)).await?;
         Ok(answer.into_inner())
-    }
-}
-
-/// Counts a client for as long as it is connected.
-struct Connected;
-
-impl Connected {
-    fn new() -> Self {
-        metrics::gauge!(m::STREAM_CLIENTS).increment(1);
-        Self
-    }
-}
-
-impl Drop for Connected {
-    fn drop(&mut self) {
-        metrics::gauge!(m::STREAM_CLIENTS).decrement(1);
     }
 }

@@ -21,6 +21,9 @@ use crate::extract::{or_absent, time};
 /// Alerts of one request that get their own report; further alerts share one.
 const ALERTS: usize = 1000;
 
+/// The label with an alert's name.
+const NAME: &str = "alertname";
+
 /// The webhook payload of Alertmanager and Grafana, as far as it is used here. Both send more
 /// fields.
 #[derive(Debug, Deserialize, ToSchema)]
@@ -54,7 +57,8 @@ struct Alert {
     #[serde(default, deserialize_with = "or_absent")]
     #[schema(value_type = Option<Timestamp>)]
     starts_at: Option<Since>,
-    /// Alerts with the same fingerprint are the same alert; left out: those with the same labels.
+    /// Identifies an alert without a name. Alerts with a name and the same labels are the same alert,
+    /// whoever sends them.
     #[serde(default, deserialize_with = "or_absent")]
     fingerprint: Option<String>,
 }
@@ -113,12 +117,19 @@ impl Alert {
         let annotation = |name: &str| annotations.get(name).map(String::as_str);
         let summary = annotation("summary")
             .or_else(|| annotation("description"))
-            .or_else(|| label("alertname"))
+            .or_else(|| label(NAME))
             .unwrap_or("an alert without a name");
+        let of_labels = || {
+            let own = labels.iter().filter(|(name, _)| !is_of_sender(name));
+            identity(own.map(|(name, value)| (&**name, &**value)))
+        };
+        // Alertmanager and Grafana may both be asked to tell of the same fault. Each computes its
+        // own fingerprint.
         let fingerprint = match self.fingerprint.filter(|text| !is_blank(text)) {
+            _ if labels.contains_key(NAME) => of_labels(),
             Some(given) => given,
             None if labels.is_empty() => identity([("summary", summary)]),
-            None => identity(labels.iter().map(|(name, value)| (&**name, &**value))),
+            None => of_labels(),
         };
         let own = self.status.filter(|own| !is_blank(own));
         let status = own.as_deref().unwrap_or(status);
@@ -141,6 +152,11 @@ impl Alert {
             trace_id: String::new(),
         }
     }
+}
+
+/// Whether a label says nothing about the fault, but how the sender found it.
+fn is_of_sender(label: &str) -> bool {
+    label.starts_with("__") || label == "grafana_folder"
 }
 
 /// The labels or annotations that are not blank, as texts; numbers are converted.
@@ -217,7 +233,8 @@ mod tests {
         let [firing, resolved] = reports.as_slice() else {
             panic!("two alerts")
         };
-        assert_eq!(firing.fingerprint, "alert/c0ffee");
+        let identity = "alert/alertname=HighLatency,job=gateway";
+        assert_eq!(firing.fingerprint, identity);
         assert_eq!(
             (&*firing.service, &*firing.summary),
             ("gateway", "p99 is 2 s")
@@ -240,10 +257,29 @@ mod tests {
                   "silenceURL": "http://g/", "dashboardURL": "", "panelURL": "", "imageURL": ""}]}"#,
         );
         assert_eq!(reports[0].summary, "90 % full");
-        assert_eq!(
-            reports[0].fingerprint,
-            "alert/alertname=Disk,grafana_folder=x"
-        );
+        assert_eq!(reports[0].fingerprint, "alert/alertname=Disk");
+    }
+
+    #[test]
+    fn alertmanager_and_grafana_tell_of_one_fault() {
+        let labels = json!({"alertname": "Down", "role": "chat"});
+        let mut of_grafana = labels.clone();
+        of_grafana["grafana_folder"] = json!("Slipway");
+        of_grafana["__alert_rule_uid__"] = json!("slipway-down");
+        let reports = reports(&json!([
+            {"labels": labels, "fingerprint": "5ef77f1f8a3ecfc1"},
+            {"labels": of_grafana, "fingerprint": "c0ffee0123456789"},
+        ]));
+        assert_eq!(reports[0].fingerprint, reports[1].fingerprint);
+    }
+
+    #[test]
+    fn an_alert_without_a_name_is_identified_by_its_fingerprint() {
+        let labels = json!({"job": "node"});
+        let given = json!({"labels": labels, "fingerprint": "c0ffee"});
+        let reports = reports(&json!([given, {"labels": labels}]));
+        assert_eq!(reports[0].fingerprint, "alert/c0ffee");
+        assert_eq!(reports[1].fingerprint, "alert/job=node");
     }
 
     #[test]

@@ -74,6 +74,12 @@ impl Assignment {
         done
     }
 
+    /// Whether this partition is assigned to this member.
+    pub(super) fn owns(&self, topic: &str, number: u32) -> bool {
+        let mut owned = self.owned.keys();
+        owned.any(|partition| partition.number == number && partition.topic == topic)
+    }
+
     /// Adds a received record.
     pub(super) fn push(&mut self, delivery: Delivery) {
         if self.owned.contains_key(&Partition::of(&delivery)) {

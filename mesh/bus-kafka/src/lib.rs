@@ -141,11 +141,9 @@ impl Bus for KafkaBus {
         let unknown = self.unknown(topics).await;
         let unknown = unknown.map_err(|error| Unpublished::all(records.len(), error))?;
         let outcomes = self.0.publisher.publish(&records, &unknown).await;
-        for (record, outcome) in records.into_iter().zip(&outcomes) {
-            if outcome.is_ok() {
-                metrics::counter!(m::EVENTS_PUBLISHED, "topic" => record.topic).increment(1);
-            }
-        }
+        let published = records.iter().zip(&outcomes);
+        let published = published.filter(|(_, outcome)| outcome.is_ok());
+        m::published(published.map(|(record, _)| record));
         if outcomes.iter().any(Result::is_err) {
             // A topic may have been deleted: look it up again next time.
             self.0.topics.forget();

@@ -65,7 +65,11 @@ impl Member {
         topics: &[String],
     ) -> Result<Self, BusError> {
         let shared = Arc::new(Shared::default());
-        let context = Context(Arc::clone(&shared));
+        let context = Context {
+            shared: Arc::clone(&shared),
+            group: group.to_owned(),
+            topics: topics.to_vec(),
+        };
         let settings = settings::consumer(config, group);
         let consumer = GroupConsumer::from_config_and_context(&settings, context);
         let consumer = Arc::new(consumer.map_err(bus_error)?);

@@ -12,7 +12,9 @@ use rdkafka::{
     config::RDKafkaLogLevel,
     consumer::{BaseConsumer, Consumer as _, ConsumerContext, Rebalance},
     error::{KafkaError, RDKafkaErrorCode as Code},
+    statistics::{self, Statistics},
 };
+use slipway_bus::metrics as m;
 use tokio_util::sync::CancellationToken;
 
 use super::{
@@ -39,7 +41,11 @@ const POLL: Duration = Duration::from_millis(50);
 pub(super) type GroupConsumer = BaseConsumer<Context>;
 
 /// The callbacks of the library on the polling thread.
-pub(super) struct Context(pub(super) Arc<Shared>);
+pub(super) struct Context {
+    pub(super) shared: Arc<Shared>,
+    pub(super) group: String,
+    pub(super) topics: Vec<String>,
+}
 
 impl ClientContext for Context {
     fn log(&self, level: RDKafkaLogLevel, facility: &str, message: &str) {
@@ -51,6 +57,22 @@ impl ClientContext for Context {
     fn error(&self, error: KafkaError, reason: &str) {
         tracing::debug!(%error, reason, "kafka");
     }
+
+    /// Records how far this member is behind, on each topic.
+    fn stats(&self, statistics: Statistics) {
+        let state = self.shared.state.lock();
+        for name in &self.topics {
+            let partitions = statistics.topics.get(name).map(|topic| &topic.partitions);
+            let lag = partitions.into_iter().flatten();
+            let lag = lag.map(|(number, partition)| {
+                match state.assignment.owns(name, number.unsigned_abs()) {
+                    true => behind(partition),
+                    false => 0,
+                }
+            });
+            m::lag(&self.group, name, lag.sum());
+        }
+    }
 }
 
 impl ConsumerContext for Context {
@@ -59,13 +81,13 @@ impl ConsumerContext for Context {
             Rebalance::Assign(list) => {
                 let partitions = partitions(list);
                 tracing::debug!(?partitions, "partitions assigned");
-                self.0.state.lock().assignment.assign(partitions);
+                self.shared.state.lock().assignment.assign(partitions);
             }
             Rebalance::Revoke(list) => {
                 let partitions = partitions(list);
                 tracing::debug!(?partitions, "partitions revoked");
-                let _turn = self.0.commits.lock();
-                let done = self.0.state.lock().assignment.revoke(&partitions);
+                let _turn = self.shared.commits.lock();
+                let done = self.shared.state.lock().assignment.revoke(&partitions);
                 if consumer.assignment_lost() {
                     return;
                 }
@@ -76,6 +98,18 @@ impl ConsumerContext for Context {
             Rebalance::Error(error) => tracing::warn!(%error, "rebalance failed"),
         }
     }
+}
+
+/// How many records of a partition the group has not committed; 0 until the broker has said.
+fn behind(partition: &statistics::Partition) -> u64 {
+    // A negative offset is unknown. A new group begins with the oldest record.
+    let committed = match partition.committed_offset {
+        ..0 => partition.lo_offset,
+        committed => committed,
+    };
+    let is_known = committed >= 0 && partition.hi_offset >= 0;
+    let behind = is_known.then(|| partition.hi_offset - committed);
+    behind.map_or(0, |behind| u64::try_from(behind).unwrap_or_default())
 }
 
 fn partitions(list: &TopicPartitionList) -> Vec<Partition> {
@@ -164,6 +198,33 @@ impl Poller {
         match changed {
             Ok(()) => self.paused = pause,
             Err(error) => tracing::warn!(%error, "failed to pause or resume partitions"),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_group_is_behind_by_what_is_retained_and_not_committed() {
+        let partition = |lo_offset, committed_offset, hi_offset| statistics::Partition {
+            lo_offset,
+            committed_offset,
+            hi_offset,
+            ..statistics::Partition::default()
+        };
+        const UNKNOWN: i64 = -1001;
+        for (partition, expected) in [
+            (partition(3, 7, 10), 3),
+            (partition(3, 10, 10), 0),
+            (partition(3, UNKNOWN, 10), 7),
+            (partition(UNKNOWN, UNKNOWN, 10), 0),
+            (partition(UNKNOWN, UNKNOWN, UNKNOWN), 0),
+            // The committed offset is newer than the last answer of the broker.
+            (partition(3, 11, 10), 0),
+        ] {
+            assert_eq!(behind(&partition), expected, "{partition:?}");
         }
     }
 }

@@ -103,6 +103,8 @@ pub(super) fn consumer(config: &KafkaConfig, group: &str) -> ClientConfig {
         .set("session.timeout.ms", millis(session))
         .set("heartbeat.interval.ms", millis(session / 5))
         .set("allow.auto.create.topics", "false")
+        // How often the lag is measured.
+        .set("statistics.interval.ms", "5000")
         // Prefetch only a little: it takes memory, in every role.
         .set("queued.min.messages", "1000")
         .set("queued.max.messages.kbytes", "8192")

@@ -11,7 +11,7 @@ use slipway_runtime::telemetry::{TraceContext, trace::TRACEPARENT};
 
 const SPECVERSION: &str = "ce_specversion";
 const ID: &str = "ce_id";
-const TYPE: &str = "ce_type";
+pub(crate) const TYPE: &str = "ce_type";
 const SOURCE: &str = "ce_source";
 const SUBJECT: &str = "ce_subject";
 const TIME: &str = "ce_time";

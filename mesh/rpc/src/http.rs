@@ -30,6 +30,7 @@ use hyper_util::{
     },
     service::TowerToHyperService,
 };
+use slipway_runtime::telemetry::metrics::Counted;
 use tokio::{
     io::{AsyncRead, AsyncWrite},
     net::{TcpListener, TcpStream},
@@ -229,7 +230,7 @@ where
         };
         let (watcher, tls) = (self.graceful.watcher(), self.serving.tls.clone());
         tokio::spawn(async move {
-            let _open = Open::new(name);
+            let _open = Counted::new(metrics::gauge!(m::CONNECTIONS, "listener" => name));
             match tls {
                 None => handler.drive(stream, watcher).await,
                 // Boxed, so that a connection without TLS does not need the memory.
@@ -408,22 +409,6 @@ fn builder(protocol: Protocol) -> Builder<TokioExecutor> {
         .initial_connection_window_size(CONNECTION_WINDOW)
         .max_header_list_size(u32::try_from(MAX_HEAD).unwrap_or(u32::MAX));
     builder
-}
-
-/// Counts a connection in the metrics for as long as it is open.
-struct Open(&'static str);
-
-impl Open {
-    fn new(listener: &'static str) -> Self {
-        metrics::gauge!(m::CONNECTIONS, "listener" => listener).increment(1);
-        Self(listener)
-    }
-}
-
-impl Drop for Open {
-    fn drop(&mut self) {
-        metrics::gauge!(m::CONNECTIONS, "listener" => self.0).decrement(1);
-    }
 }
 
 #[cfg(test)]

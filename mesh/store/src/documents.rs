@@ -18,6 +18,7 @@ use tracing::{Instrument as _, Span};
 use crate::{
     StoreError,
     document::{Collection, Document, Index},
+    metrics::{Calls, Operation},
     mongo,
     query::Query,
     sqlite,
@@ -31,6 +32,7 @@ pub type Schema = &'static [Collection];
 #[derive(Clone)]
 pub struct Documents {
     backend: Backend,
+    calls: Arc<Calls>,
     /// For tests: whether the database should appear unavailable.
     #[cfg(feature = "testing")]
     away: Arc<std::sync::atomic::AtomicBool>,
@@ -48,7 +50,7 @@ fn commit_span(writes: &[Write<'_>]) -> Span {
     tracing::debug_span!(target: STEPS, "commit", collection, writes = writes.len())
 }
 
-/// Calls the same method on either adapter.
+/// Calls the same method on either adapter; with an operation, waits for the call and measures it.
 macro_rules! on {
     ($documents:expr, $adapter:ident => $call:expr) => {
         match &$documents.backend {
@@ -56,12 +58,29 @@ macro_rules! on {
             Backend::Mongo($adapter) => $call,
         }
     };
+    ($documents:expr, $operation:ident, $adapter:ident => $call:expr) => {
+        match &$documents.backend {
+            Backend::Sqlite($adapter) => {
+                $documents
+                    .calls
+                    .measured(Operation::$operation, $call)
+                    .await
+            }
+            Backend::Mongo($adapter) => {
+                $documents
+                    .calls
+                    .measured(Operation::$operation, $call)
+                    .await
+            }
+        }
+    };
 }
 
 impl Documents {
-    fn of(backend: Backend) -> Self {
+    fn of(backend: Backend, name: &str) -> Self {
         Self {
             backend,
+            calls: Arc::new(Calls::of(name)),
             #[cfg(feature = "testing")]
             away: Arc::default(),
         }
@@ -88,7 +107,7 @@ impl Documents {
     /// If the file cannot be used, or is of an old version that did not store documents.
     pub fn sqlite(path: &Path, name: &'static str, schema: Schema) -> Result<Self, StorageError> {
         let adapter = sqlite::Adapter::open(path, name, schema)?;
-        Ok(Self::of(Backend::Sqlite(adapter)))
+        Ok(Self::of(Backend::Sqlite(adapter), name))
     }
 
     /// Opens the documents in the MongoDB database `name`; builds missing indexes.
@@ -98,7 +117,9 @@ impl Documents {
     /// an old version that did not store documents.
     pub async fn mongo(client: &Client, name: &str, schema: Schema) -> Result<Self, MongoError> {
         let adapter = mongo::Adapter::open(client, name, schema).await?;
-        Ok(Self::of(Backend::Mongo(adapter)))
+        // The same name in metrics as that of the file of the embedded mode.
+        let name = name.strip_prefix("slipway_").unwrap_or(name);
+        Ok(Self::of(Backend::Mongo(adapter), name))
     }
 
     /// Whether this process is the only one that can access the documents.
@@ -136,7 +157,7 @@ impl Documents {
             return Ok(Vec::new());
         }
         self.reachable()?;
-        on!(self, adapter => adapter.get(ids).await)
+        on!(self, Get, adapter => adapter.get(ids))
     }
 
     /// Finds the document with this key in a unique index.
@@ -166,7 +187,7 @@ impl Documents {
             return Ok(Vec::new());
         }
         self.reachable()?;
-        on!(self, adapter => adapter.find(index, keys).await)
+        on!(self, Get, adapter => adapter.find(index, keys))
     }
 
     /// Reads the documents in a part of a list.
@@ -180,7 +201,7 @@ impl Documents {
     ) -> Result<Vec<D>, StoreError> {
         declared::<D>(index);
         self.reachable()?;
-        on!(self, adapter => adapter.list(index, query).await)
+        on!(self, List, adapter => adapter.list(index, query))
     }
 
     /// Reads the summaries of the documents in a part of a list.
@@ -194,7 +215,7 @@ impl Documents {
     ) -> Result<Vec<D::Summary>, StoreError> {
         declared::<D>(index);
         self.reachable()?;
-        on!(self, adapter => adapter.summaries::<D>(index, query).await)
+        on!(self, List, adapter => adapter.summaries::<D>(index, query))
     }
 
     /// Reads the values under `key` in a view, for the documents in a part of a list and in their
@@ -213,7 +234,7 @@ impl Documents {
         declared::<D>(view);
         self.reachable()?;
         let key = key.to_string();
-        on!(self, adapter => adapter.view::<D, V>(index, query, view, key).await)
+        on!(self, List, adapter => adapter.view::<D, V>(index, query, view, key))
     }
 
     /// Counts the documents in a part of a list, up to its limit.
@@ -227,7 +248,17 @@ impl Documents {
     ) -> Result<u64, StoreError> {
         declared::<D>(index);
         self.reachable()?;
-        on!(self, adapter => adapter.count::<D>(index, query).await)
+        on!(self, Count, adapter => adapter.count::<D>(index, query))
+    }
+
+    /// Counts the keys of all documents in a unique index.
+    ///
+    /// # Errors
+    /// If the database is unavailable.
+    pub async fn count_keys<D: Document>(&self, index: &Index) -> Result<u64, StoreError> {
+        declared::<D>(index);
+        self.reachable()?;
+        on!(self, Count, adapter => adapter.count_keys::<D>(index))
     }
 
     /// Executes one write.
@@ -306,7 +337,7 @@ impl Documents {
         }
         self.reachable()?;
         let span = commit_span(&sound);
-        let outcomes = on!(self, adapter => adapter.write(sound).instrument(span).await);
+        let outcomes = on!(self, Write, adapter => adapter.write(sound).instrument(span));
         let mut outcomes = outcomes?;
         for (place, refused) in refused {
             outcomes.insert(place, refused);
@@ -336,7 +367,7 @@ impl Documents {
             self.reachable()?;
             let span = commit_span(&writes);
             let written =
-                on!(self, adapter => adapter.write_in_order(writes).instrument(span).await);
+                on!(self, Write, adapter => adapter.write_in_order(writes).instrument(span));
             (done, refused) = written?;
         }
         let repeated = repeated.map(|(_, index)| Refusal::Taken(Some(index)));

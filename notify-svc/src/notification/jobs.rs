@@ -12,7 +12,7 @@ use super::{
     audience::{self, Withdrawal},
     queue::{Prepared, Queue},
 };
-use crate::{metrics as m, store::StoreError};
+use crate::store::StoreError;
 
 /// The consumer group.
 pub(crate) fn group() -> Group {
@@ -93,8 +93,7 @@ impl Handler for EventConsumer {
             prepared.push((event, notifications.await));
         }
         let notifications = all_or_poison(prepared)?.into_iter().flatten().collect();
-        let queued = self.queue.enqueue(notifications).await?;
-        metrics::counter!(m::QUEUED).increment(queued as u64);
+        self.queue.enqueue(notifications).await?;
         self.withdraw(events).await?;
         Ok(())
     }

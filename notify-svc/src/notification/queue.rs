@@ -75,6 +75,7 @@ impl Queue {
         }
         let placed = self.placed(wanted).await?;
         let made = self.store.enqueue(placed).await?;
+        m::count_queued(made);
         self.due.notify_one();
         Ok(made)
     }

@@ -223,6 +223,15 @@ impl ReleaseStore {
         }))
     }
 
+    /// How many developers have a task in process.
+    ///
+    /// # Errors
+    /// If the database is unavailable.
+    pub async fn active_developers(&self) -> Result<u64, StoreError> {
+        let keys = self.documents.count_keys::<Release>(&ACTIVE_DEVELOPERS);
+        keys.await
+    }
+
     /// A page of releases, newest first, starting after `after`.
     ///
     /// # Errors

@@ -45,5 +45,6 @@ pub(super) async fn bus(
     let created = bus.create_topics(&topics).await;
     created.with_context(|| format!("{}", path.display()))?;
     bus.prune_in(background);
+    bus.measure_in(background);
     Ok(Arc::new(bus))
 }

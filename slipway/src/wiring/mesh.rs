@@ -277,6 +277,7 @@ impl Shared<'_> {
         owned: Vec<TopicSpec>,
         services: &[&'static str],
     ) -> anyhow::Result<SharedBus> {
+        slipway_bus::metrics::begin(&owned);
         match &self.settings.kafka_brokers {
             None => {
                 let (data, clock) = (storage.data()?, self.clock.clone());

@@ -88,12 +88,12 @@ async fn live(
     ready_file: Option<PathBuf>,
     life: &Life,
 ) -> anyhow::Result<()> {
-    let metrics = metrics::init().context("metrics cannot be recorded")?;
+    let metrics = metrics::init(settings.data_dir.clone()).context("metrics cannot be recorded")?;
     slipway_rpc::metrics::describe();
     slipway_bus::metrics::describe();
     slipway_store::metrics::describe();
     slipway_sqlite::metrics::describe();
-    metrics::build_info(VERSION, role.as_str(), FEATURES);
+    metrics::own::build_info(VERSION, role.as_str(), FEATURES);
     life.watch_signals()?;
     life::survive_file_size_limit()?;
     if let Some(path) = &ready_file {
@@ -113,7 +113,7 @@ async fn live(
 
     let servers = TaskTracker::new();
     let stop_upkeep = CancellationToken::new();
-    tokio::spawn(metrics::upkeep(metrics.clone(), stop_upkeep.clone()));
+    tokio::spawn(metrics.clone().upkeep(stop_upkeep.clone()));
     let ops = life::ops_router(life.health.clone(), metrics);
     let ops_stop = CancellationToken::new();
     let serving = limits::ops();

@@ -137,7 +137,7 @@ async fn logged(process: &Process, count: usize) -> anyhow::Result<()> {
     until(async || {
         let answer = ops.get("/metrics").await?;
         let text = answer.body.as_str().context("metrics are text")?;
-        let sent = "slipway_notifications_sent_total{type=\"task.assigned\"} ";
+        let sent = "slipway_notifications_sent_total{channel=\"EMAIL\",type=\"task.assigned\"} ";
         let line = text.lines().find_map(|line| line.strip_prefix(sent));
         let logged = line.is_some_and(|sent| sent.parse() == Ok(count));
         ensure!(logged, "{line:?} of {count} are logged");

@@ -233,6 +233,21 @@ impl Mesh {
         replica.context("there is no such replica")?.process()
     }
 
+    /// The ops ports of all running processes, each with its role.
+    #[must_use]
+    pub fn ops(&self) -> Vec<(&'static str, String)> {
+        let of = |role: Role| {
+            let name = match self.backbones {
+                None => "all",
+                Some(_) => role.name(),
+            };
+            let running = self.replicas[role as usize].iter();
+            let running = running.filter_map(|replica| replica.process.as_ref());
+            running.map(move |process| (name, process.ops.clone()))
+        };
+        Role::ALL.into_iter().flat_map(of).collect()
+    }
+
     /// Kills a process as a power failure would.
     ///
     /// # Errors

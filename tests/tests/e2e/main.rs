@@ -19,6 +19,7 @@ mod limits;
 mod logs;
 mod mail;
 mod main_job;
+mod monitoring;
 mod poison;
 mod recurring;
 mod replicas;

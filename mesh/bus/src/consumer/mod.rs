@@ -40,6 +40,7 @@ use self::{
     member::{Member, Source},
 };
 use super::{SharedBus, TopicSpec};
+use crate::metrics as m;
 use slipway_runtime::{
     alarm::watch::CONSUMER,
     clock::SharedClock,
@@ -92,6 +93,7 @@ impl Consumer {
     pub fn spawn(self, host: &Host) {
         let consumer = Arc::new(self);
         let group = consumer.group.name;
+        m::begin_group(&consumer.group);
         let health = host.group_health(group);
         let tiers = (1..=consumer.group.order.retry_topics()).map(Source::Tier);
         for source in std::iter::once(Source::Topics).chain(tiers) {

@@ -1,6 +1,6 @@
 //! Consumer groups: their members, and which member has which partition.
 
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 
 use super::log::Partition;
 
@@ -37,6 +37,16 @@ impl Groups {
             group.members.retain(|(id, _)| *id != member);
             group.generation += 1;
         }
+    }
+
+    /// Each group that has members, with each topic that they subscribe to.
+    pub(super) fn consumed(&self) -> BTreeSet<(String, String)> {
+        let groups = self.groups.iter();
+        let topics = groups.flat_map(|(name, group)| {
+            let partitions = group.members.iter().flat_map(|(_, wanted)| wanted);
+            partitions.map(|partition| (name.clone(), partition.topic.clone()))
+        });
+        topics.collect()
     }
 
     /// The generation of the group's current assignment of partitions.

@@ -46,13 +46,6 @@ pub(super) struct Partition {
 /// The next offset of each partition.
 pub(super) type Heads = HashMap<Partition, u64>;
 
-/// The end of a partition after an append: its next offset, and the number of records appended.
-#[derive(Debug, Clone, Copy, Default)]
-pub(super) struct Appended {
-    pub(super) offset: u64,
-    pub(super) appended: u64,
-}
-
 /// The names of all topics, sorted.
 pub(super) fn topics(c: &Connection) -> Result<Vec<String>, StorageError> {
     // The primary key begins with `topic`.
@@ -95,7 +88,7 @@ fn unknown_topic(topic: &str) -> BusError {
     BusError::Refused(format!("there is no topic {topic}"))
 }
 
-/// Appends records in order; returns the outcome of each, and the new end of each partition.
+/// Appends records in order; returns the outcome of each, and the next offset of each partition.
 ///
 /// # Errors
 /// If the file cannot be written: then nothing is appended.
@@ -103,7 +96,7 @@ pub(super) fn append(
     c: &Connection,
     records: &[Record],
     now: i64,
-) -> Result<(Vec<Outcome>, BTreeMap<Partition, Appended>), BusError> {
+) -> Result<(Vec<Outcome>, BTreeMap<Partition, u64>), BusError> {
     let mut appending = Appending::default();
     let (mut order, mut outcomes) = (InOrder::default(), Vec::with_capacity(records.len()));
     for record in records {
@@ -119,7 +112,7 @@ pub(super) fn append(
         c.prepare_cached(
             "UPDATE partitions SET next_offset = ?3 WHERE topic = ?1 AND partition = ?2",
         )
-        .and_then(|mut update| update.execute((&partition.topic, partition.number, end.offset)))
+        .and_then(|mut update| update.execute((&partition.topic, partition.number, end)))
         .map_err(StorageError::from)?;
     }
     Ok((outcomes, appending.ends))
@@ -129,7 +122,7 @@ pub(super) fn append(
 #[derive(Default)]
 struct Appending {
     partitions: HashMap<String, u32>,
-    ends: BTreeMap<Partition, Appended>,
+    ends: BTreeMap<Partition, u64>,
 }
 
 impl Appending {
@@ -139,16 +132,11 @@ impl Appending {
             Some(end) => end,
             None => {
                 let offset = next_offset(c, &partition).map_err(StorageError::from)?;
-                let end = Appended {
-                    offset,
-                    appended: 0,
-                };
-                self.ends.entry(partition.clone()).or_insert(end)
+                self.ends.entry(partition.clone()).or_insert(offset)
             }
         };
-        insert(c, record, &partition, end.offset, now).map_err(StorageError::from)?;
-        end.offset += 1;
-        end.appended += 1;
+        insert(c, record, &partition, *end, now).map_err(StorageError::from)?;
+        *end += 1;
         Ok(())
     }
 
@@ -300,6 +288,21 @@ pub(super) fn commit(
         upsert.execute((group, &partition.topic, partition.number, next))?;
     }
     Ok(())
+}
+
+/// How many retained records of a topic a group has not committed yet.
+pub(super) fn lag(c: &Connection, group: &str, topic: &str) -> Result<u64, StorageError> {
+    let mut lag = c.prepare_cached(
+        "SELECT coalesce(sum(p.next_offset - coalesce(
+             o.next_offset,
+             (SELECT min(r.offset) FROM records r
+              WHERE r.topic = p.topic AND r.partition = p.partition),
+             p.next_offset)), 0)
+         FROM partitions p LEFT JOIN group_offsets o
+           ON o.group_name = ?1 AND o.topic = p.topic AND o.partition = p.partition
+         WHERE p.topic = ?2",
+    )?;
+    Ok(lag.query_row([group, topic], |row| row.get(0))?)
 }
 
 /// Deletes the records published before `before` that every group of their topic has consumed.

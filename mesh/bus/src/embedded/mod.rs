@@ -26,6 +26,9 @@ pub const RETENTION: Duration = Duration::from_secs(7 * 24 * 3600);
 
 const PRUNE_EVERY: Duration = Duration::from_secs(3600);
 
+/// Interval between measurements of how far the groups are behind.
+const MEASURE_EVERY: Duration = Duration::from_secs(5);
+
 /// The embedded adapter. Cheap to clone; all clones share one bus.
 #[derive(Clone)]
 pub struct EmbeddedBus(Arc<Inner>);
@@ -63,6 +66,30 @@ impl EmbeddedBus {
             let bus = bus.clone();
             async move { bus.prune().await.map(drop) }
         });
+    }
+
+    /// Measures how far each group is behind, now and every five seconds, in the background.
+    pub fn measure_in(&self, background: &Background) {
+        let bus = self.clone();
+        background.repeat("measure-consumer-lag", MEASURE_EVERY, move || {
+            let bus = bus.clone();
+            async move { bus.measure().await }
+        });
+    }
+
+    async fn measure(&self) -> Result<(), StorageError> {
+        let consumed = self.0.groups.lock().consumed();
+        let lags = self.0.db.read(move |c| {
+            let lag = |(group, topic): (String, String)| {
+                let lag = log::lag(c, &group, &topic)?;
+                Ok::<_, StorageError>((group, topic, lag))
+            };
+            consumed.into_iter().map(lag).collect::<Result<Vec<_>, _>>()
+        });
+        for (group, topic, lag) in lags.await? {
+            m::lag(&group, &topic, lag);
+        }
+        Ok(())
     }
 
     /// Deletes the records older than [`RETENTION`] that every group has consumed; returns their
@@ -108,19 +135,23 @@ impl Bus for EmbeddedBus {
 
     async fn publish(&self, records: Vec<Record>) -> Result<(), Unpublished> {
         let (now, count) = (self.0.clock.now().as_millisecond(), records.len());
-        let append = self.0.db.write(move |c| log::append(c, &records, now));
-        let (outcomes, published) = append
+        let append = self.0.db.write(move |c| {
+            let (outcomes, ends) = log::append(c, &records, now)?;
+            Ok::<_, BusError>((records, outcomes, ends))
+        });
+        let (records, outcomes, ends) = append
             .await
             .map_err(|error| Unpublished::all(count, error))?;
         {
             let mut heads = self.0.heads.lock();
-            for (partition, next) in published {
-                metrics::counter!(m::EVENTS_PUBLISHED, "topic" => partition.topic.clone())
-                    .increment(next.appended);
+            for (partition, next) in ends {
                 let head = heads.entry(partition).or_default();
-                *head = next.offset.max(*head);
+                *head = next.max(*head);
             }
         }
+        let published = records.iter().zip(&outcomes);
+        let published = published.filter(|(_, outcome)| outcome.is_ok());
+        m::published(published.map(|(record, _)| record));
         self.changed();
         Unpublished::unless_all(outcomes)
     }
@@ -213,5 +244,23 @@ mod tests {
         let mut subscription = bus.subscribe("g", &["t".into()]).await.unwrap();
         let batch = subscription.next(9).await.unwrap();
         assert_eq!((batch.len(), batch[0].offset), (1, 1));
+    }
+    #[tokio::test]
+    async fn a_group_is_behind_by_what_is_retained_and_not_committed() {
+        let dir = tempfile::tempdir().unwrap();
+        let bus = bus(&dir);
+        create(&bus, "t", 1).await;
+        bus.publish(vec![record("t", "k", "1")]).await.unwrap();
+        bus.0.db.write(|c| log::prune(c, i64::MAX)).await.unwrap();
+        let more = ["2", "3"].map(|value| record("t", "k", value));
+        bus.publish(more.into()).await.unwrap();
+        let mut subscription = bus.subscribe("g", &["t".into()]).await.unwrap();
+        let consumed = bus.0.groups.lock().consumed();
+        assert_eq!(consumed, [("g".to_owned(), "t".to_owned())].into());
+        let lag = async || bus.0.db.read(|c| log::lag(c, "g", "t")).await.unwrap();
+        assert_eq!(lag().await, 2);
+        let first = subscription.next(1).await.unwrap();
+        subscription.commit(&first).await.unwrap();
+        assert_eq!(lag().await, 1);
     }
 }

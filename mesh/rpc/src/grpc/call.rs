@@ -28,6 +28,7 @@ use slipway_runtime::{
     telemetry::{
         TraceContext,
         access::{self, Outcome, Requester},
+        metrics::Counted,
         trace::TRACEPARENT,
     },
 };
@@ -48,7 +49,10 @@ struct Counter {
 impl InFlight {
     fn enter(&self) -> InFlightGuard {
         self.0.count.fetch_add(1, Ordering::SeqCst);
-        InFlightGuard(Arc::clone(&self.0))
+        InFlightGuard {
+            counter: Arc::clone(&self.0),
+            _counted: Counted::new(metrics::gauge!(m::RPC_IN_FLIGHT)),
+        }
     }
 
     /// Waits until no call is in flight.
@@ -63,12 +67,15 @@ impl InFlight {
     }
 }
 
-struct InFlightGuard(Arc<Counter>);
+struct InFlightGuard {
+    counter: Arc<Counter>,
+    _counted: Counted,
+}
 
 impl Drop for InFlightGuard {
     fn drop(&mut self) {
-        if self.0.count.fetch_sub(1, Ordering::SeqCst) == 1 {
-            self.0.changed.notify_waiters();
+        if self.counter.count.fetch_sub(1, Ordering::SeqCst) == 1 {
+            self.counter.changed.notify_waiters();
         }
     }
 }

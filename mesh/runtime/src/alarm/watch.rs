@@ -5,7 +5,10 @@ use std::{collections::BTreeMap, panic, time::Duration};
 use tokio_util::sync::CancellationToken;
 
 use super::{Kind, is_delivering, raise, resolve};
-use crate::life::{Background, Health, Problem};
+use crate::{
+    life::{Background, Health, Problem},
+    telemetry::metrics::own,
+};
 
 /// The dependency name that services use for their consumer groups. These raise their own alert,
 /// after a minute of failures.
@@ -21,7 +24,8 @@ const TIMES: u32 = 2;
 const BUS: &str = "bus";
 
 /// Raises an alert for each dependency that is unreachable or not writable, and resolves it when
-/// the dependency is available again. Runs until shutdown.
+/// the dependency is available again. Also records the state of each in the metrics. Runs until
+/// shutdown.
 pub fn dependencies(health: Health, background: &Background) {
     background.spawn("alarm-health", move |stop| {
         let health = health.clone();
@@ -38,7 +42,9 @@ async fn look(health: &Health, stop: &CancellationToken) {
         }
         // A dependency of several services is checked for each of them, but reported once.
         let mut away: BTreeMap<&'static str, Option<(&'static str, Problem)>> = BTreeMap::new();
-        let findings = health.findings().await.into_iter();
+        let findings = health.findings().await;
+        findings.iter().for_each(own::dependency);
+        let findings = findings.into_iter();
         for finding in findings.filter(|finding| finding.dependency != CONSUMER) {
             let known = away.entry(finding.dependency).or_default();
             if known.is_none() {

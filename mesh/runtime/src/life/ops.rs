@@ -8,14 +8,14 @@ use axum::{
     routing::get,
 };
 use http::{StatusCode, Version, header::HOST};
-use metrics_exporter_prometheus::PrometheusHandle;
 use serde::Serialize;
 
 use super::{Finding, Health, Phase};
+use crate::telemetry::metrics::Metrics;
 
 /// The routes of the ops port: `/metrics` for Prometheus, `/healthz` (the process is alive),
 /// `/readyz` (whether it can serve, and which dependencies fail).
-pub fn ops_router(health: Health, metrics: PrometheusHandle) -> Router {
+pub fn ops_router(health: Health, metrics: Metrics) -> Router {
     Router::new()
         .route("/healthz", get(|| async { "alive\n" }))
         .route("/readyz", get(readyz))

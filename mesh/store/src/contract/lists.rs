@@ -1,6 +1,6 @@
 //! Reading lists and views.
 
-use super::{Fixture, MESSAGES, Note, TAG, Title, contract, note};
+use super::{Fixture, MESSAGES, Note, SLOT, TAG, Title, contract, note};
 use crate::{BY_ID, Documents, Query, Write};
 
 async fn insert(documents: &Documents, notes: &[Note]) {
@@ -148,6 +148,18 @@ contract! {
         assert_eq!(count(Query::first(2, "x")).await, 2);
         assert_eq!(count(Query::first(10, "x").above("a")).await, 2);
         assert_eq!(count(Query::first(10, "z")).await, 0);
+    }
+
+    async fn all_keys_of_a_unique_index_are_counted(fixture: &Fixture) {
+        let documents = &fixture.documents;
+        let count = async || documents.count_keys::<Note>(&SLOT).await.unwrap();
+        assert_eq!(count().await, 0);
+        let notes = [note("a").reserving(&[1, 2]), note("b").reserving(&[3]), note("c")];
+        insert(documents, &notes).await;
+        assert_eq!(count().await, 3);
+        let without = notes[0].next().reserving(&[]);
+        documents.write(Write::replace(&notes[0], &without)).await.unwrap().unwrap();
+        assert_eq!(count().await, 1);
     }
 }
 

@@ -130,6 +130,10 @@ impl Adapter {
         read::count(&self.stored::<D>(), index, query).await
     }
 
+    pub(crate) async fn count_keys<D: Document>(&self, index: &Index) -> Result<u64, StoreError> {
+        read::count_keys(&self.stored::<D>(), index).await
+    }
+
     pub(crate) async fn write(
         &self,
         writes: Vec<Write<'_>>,

@@ -7,7 +7,7 @@ use mongodb::{
     Collection as Stored,
     bson::{Bson, Document as Fields, deserialize_from_bson, doc},
 };
-use serde::de::DeserializeOwned;
+use serde::{Deserialize, de::DeserializeOwned};
 use slipway_mongo::{StorageError, bounded, malformed};
 
 use super::indexes;
@@ -179,6 +179,26 @@ pub(super) async fn count(
         .count_documents(within(index, query))
         .limit(u64::from(query.limit));
     Ok(bounded(count.into_future()).await?)
+}
+
+/// The number of keys in a unique index.
+pub(super) async fn count_keys(stored: &Stored<Fields>, index: &Index) -> Result<u64, StoreError> {
+    debug_assert_eq!(index.kind, Kind::Unique);
+    let field = indexes::field(index);
+    let keys = doc! { "$size": format!("${field}") };
+    let count = stored.aggregate([
+        doc! { "$match": { field: { "$exists": true } } },
+        doc! { "$group": { "_id": null, "keys": { "$sum": keys } } },
+    ]);
+    let count = count.with_type::<Counted>();
+    let count: Option<Counted> = bounded(async { count.await?.try_next().await }).await?;
+    Ok(count.map_or(0, |count| count.keys))
+}
+
+/// The answer to [`count_keys`].
+#[derive(Debug, Deserialize)]
+struct Counted {
+    keys: u64,
 }
 
 fn projection(field: &str) -> Fields {

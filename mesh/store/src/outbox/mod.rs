@@ -65,11 +65,39 @@ pub trait OutboxStore: Send + Sync + 'static {
     /// If the database is unavailable.
     async fn remove(&self, published: &[Pending]) -> Result<(), StoreError>;
 
+    /// The waiting events.
+    ///
+    /// # Errors
+    /// If the database is unavailable.
+    async fn backlog(&self) -> Result<Backlog, StoreError>;
+
     /// The number of waiting events.
     ///
     /// # Errors
     /// If the database is unavailable.
-    async fn count(&self) -> Result<u64, StoreError>;
+    async fn count(&self) -> Result<u64, StoreError> {
+        Ok(self.backlog().await?.count)
+    }
+}
+
+/// The waiting events of a store.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Backlog {
+    /// How many wait.
+    pub count: u64,
+    /// When the oldest one was committed; `None` if none waits.
+    pub oldest: Option<Timestamp>,
+}
+
+impl Backlog {
+    /// `oldest` is the id of the oldest event.
+    fn new(count: u64, oldest: Option<&str>) -> Self {
+        let oldest = oldest.and_then(|id| id.parse::<Uuid>().ok());
+        Self {
+            count,
+            oldest: oldest.and_then(time_of),
+        }
+    }
 }
 
 /// An event that is waiting to be published.
@@ -112,6 +140,12 @@ impl Wake {
         taken.shuffle(&mut rand::rng());
         taken
     }
+}
+
+/// The time in an id.
+fn time_of(id: Uuid) -> Option<Timestamp> {
+    let millis = i64::try_from(id.as_u128() >> 80).ok()?;
+    Timestamp::from_millisecond(millis).ok()
 }
 
 /// The smallest id that an event of this time can have: ids sort by time.

@@ -13,7 +13,7 @@ use mongodb::bson::{Binary, Document, doc, spec::BinarySubtype};
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
-use super::{OutboxPosition, OutboxStore, Pending, first_id};
+use super::{Backlog, OutboxPosition, OutboxStore, Pending, first_id};
 use crate::StoreError;
 use slipway_bus::{Event, Record};
 use slipway_mongo::{Database, Index, StorageError, bounded, malformed};
@@ -254,24 +254,36 @@ impl OutboxStore for MongoOutbox {
         Ok(())
     }
 
-    async fn count(&self) -> Result<u64, StoreError> {
-        let mut count = 0;
+    async fn backlog(&self) -> Result<Backlog, StoreError> {
+        let mut all = Waiting::default();
         for collection in self.collections {
             let collection = self.database.collection::<Queue>(collection);
             let waiting = collection.aggregate([
                 doc! { "$match": { "outbox.id": { "$exists": true } } },
-                doc! { "$group": { "_id": null, "events": { "$sum": { "$size": "$outbox" } } } },
+                doc! { "$group": {
+                    "_id": null,
+                    "events": { "$sum": { "$size": "$outbox" } },
+                    // The first event of a document is its oldest.
+                    "oldest": { "$min": { "$arrayElemAt": ["$outbox.id", 0] } },
+                } },
             ]);
             let groups: Vec<Waiting> =
                 bounded(async { waiting.with_type().await?.try_collect().await }).await?;
-            count += groups.iter().map(|group| group.events).sum::<u64>();
+            for group in groups {
+                all.events += group.events;
+                let oldest = all.oldest.into_iter().chain(group.oldest);
+                all.oldest = oldest.min();
+            }
         }
-        Ok(count)
+        Ok(Backlog::new(all.events, all.oldest.as_deref()))
     }
 }
 
-/// The number of waiting events of a collection.
-#[derive(Debug, Deserialize)]
+/// The waiting events of a collection.
+#[derive(Debug, Default, Deserialize)]
 struct Waiting {
+    /// How many there are.
     events: u64,
+    /// Id of the oldest one.
+    oldest: Option<String>,
 }

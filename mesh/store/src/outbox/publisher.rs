@@ -251,8 +251,14 @@ impl Publishing {
 
     async fn measure(&self) {
         let service = self.publisher.service;
-        if let Ok(waiting) = self.publisher.store.count().await {
-            metrics::gauge!(m::OUTBOX_PENDING, "service" => service).set(waiting as f64);
+        if let Ok(backlog) = self.publisher.store.backlog().await {
+            let now = self.publisher.clock.now();
+            let age = backlog
+                .oldest
+                .map(|at| now.duration_since(at).as_secs_f64());
+            let age = age.unwrap_or_default().max(0.0);
+            metrics::gauge!(m::OUTBOX_PENDING, "service" => service).set(backlog.count as f64);
+            metrics::gauge!(m::OUTBOX_OLDEST_SECONDS, "service" => service).set(age);
         }
         metrics::gauge!(m::OUTBOX_HELD, "service" => service).set(self.held.len() as f64);
         match self.overdue(INCIDENT_AFTER, 1).await {

@@ -7,7 +7,7 @@ use jiff::Timestamp;
 use rusqlite::Connection;
 use uuid::Uuid;
 
-use super::{OutboxPosition, OutboxStore, Pending, first_id};
+use super::{Backlog, OutboxPosition, OutboxStore, Pending, first_id};
 use crate::StoreError;
 use slipway_bus::Record;
 use slipway_sqlite::{Database, StorageError, malformed};
@@ -155,11 +155,14 @@ impl OutboxStore for SqliteOutbox {
         Ok(remove.await?)
     }
 
-    async fn count(&self) -> Result<u64, StoreError> {
-        let count = self.0.read(|c| {
-            c.query_row("SELECT count(*) FROM outbox", [], |row| row.get(0))
-                .map_err(StorageError::from)
+    async fn backlog(&self) -> Result<Backlog, StoreError> {
+        let backlog = self.0.read(|c| {
+            c.query_row("SELECT count(*), min(id) FROM outbox", [], |row| {
+                let oldest: Option<String> = row.get(1)?;
+                Ok(Backlog::new(row.get(0)?, oldest.as_deref()))
+            })
+            .map_err(StorageError::from)
         });
-        Ok(count.await?)
+        Ok(backlog.await?)
     }
 }

@@ -238,6 +238,22 @@ async fn a_refused_event_blocks_only_later_events_of_its_aggregate() {
 }
 
 #[tokio::test]
+async fn the_backlog_has_the_time_of_the_oldest_event() {
+    let setup = Setup::open("backlog", false).await;
+    let empty = setup.store.backlog().await.unwrap();
+    assert_eq!((empty.count, empty.oldest), (0, None));
+    let began = Timestamp::now();
+    setup.commit(Uuid::now_v7(), &["a1", "a2"]).await;
+    setup.commit(Uuid::now_v7(), &["b1"]).await;
+    let backlog = setup.store.backlog().await.unwrap();
+    assert_eq!(backlog.count, 3);
+    let oldest = backlog.oldest.unwrap();
+    // Ids have the time to the millisecond.
+    assert!(oldest.as_millisecond() >= began.as_millisecond());
+    assert!(oldest <= Timestamp::now());
+}
+
+#[tokio::test]
 async fn a_long_queue_after_a_refused_event_does_not_hide_others_from_the_sweep() {
     let mut setup = Setup::open("long", false).await;
     let (a, b) = (Uuid::now_v7(), Uuid::now_v7());

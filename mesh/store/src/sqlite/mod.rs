@@ -123,6 +123,12 @@ impl Adapter {
         Ok(count.await?)
     }
 
+    pub(crate) async fn count_keys<D: Document>(&self, index: &Index) -> Result<u64, StoreError> {
+        let (of, index) = (D::COLLECTION, *index);
+        let count = self.db.read(move |c| read::count_keys(c, of, index));
+        Ok(count.await?)
+    }
+
     pub(crate) async fn write(
         &self,
         writes: Vec<Write<'_>>,

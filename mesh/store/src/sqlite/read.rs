@@ -196,6 +196,17 @@ pub(super) fn count(
     Ok(statement.query_row(bounds(query), |row| row.get(0))?)
 }
 
+/// The number of keys in a unique index.
+pub(super) fn count_keys(
+    c: &Connection,
+    of: Collection,
+    index: Index,
+) -> Result<u64, StorageError> {
+    debug_assert_eq!(index.kind, Kind::Unique);
+    let sql = format!("SELECT count(*) FROM {}", of_index(of, index.name));
+    Ok(c.prepare_cached(&sql)?.query_row([], |row| row.get(0))?)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -11,6 +11,7 @@ use futures::{
 use prost::Message as _;
 use slipway_proto::notify::v1::{self, ActivityGap, ActivityServiceWatchResponse};
 use slipway_rpc::error::Fault;
+use slipway_runtime::telemetry::metrics::Counted;
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 use tonic::Status;
@@ -50,7 +51,7 @@ impl Watcher {
             newest,
             drain,
             last: after,
-            _counted: Counted::new(),
+            _counted: Counted::new(metrics::gauge!(m::WATCHERS)),
         }
     }
 
@@ -122,21 +123,5 @@ impl Watcher {
             from: newest + 1,
             to: last,
         }))
-    }
-}
-
-/// Counts the stream in the metrics while it is open.
-struct Counted;
-
-impl Counted {
-    fn new() -> Self {
-        metrics::gauge!(m::WATCHERS).increment(1);
-        Self
-    }
-}
-
-impl Drop for Counted {
-    fn drop(&mut self) {
-        metrics::gauge!(m::WATCHERS).decrement(1);
     }
 }

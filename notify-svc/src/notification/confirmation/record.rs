@@ -142,9 +142,9 @@ fn count(notification: &Notification) {
     if notification.state == State::Failed {
         tracing::error!(notification = %notification.id, kind, reason = notification.reason,
             "mail bounced");
-        metrics::counter!(m::FAILED, "type" => m::type_label(kind)).increment(1);
+        m::count_state(m::FAILED, notification);
     } else {
-        metrics::counter!(m::DELIVERED, "type" => m::type_label(kind)).increment(1);
+        m::count_state(m::DELIVERED, notification);
     }
 }
 

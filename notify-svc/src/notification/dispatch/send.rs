@@ -219,12 +219,16 @@ impl Sender {
             date: self.clock.now(),
             trace: notifications.first().and_then(|claimed| claimed.trace),
         };
-        let (outcome, answer) = match self.mailer.send(&mail).await {
+        let began = Instant::now();
+        let sending = self.mailer.send(&mail).await;
+        let took = began.elapsed();
+        let (outcome, answer) = match sending {
             Sending::Accepted(answer) => (Outcome::Accepted, answer),
             Sending::Temporary(answer) => (Outcome::Temporary, answer),
             Sending::Permanent(answer) => (Outcome::Permanent, answer),
             Sending::Unreachable(answer) => (Outcome::Unreachable, answer),
         };
+        metrics::histogram!(m::EMAIL_SECONDS, "outcome" => outcome.as_str()).record(took);
         let contact = match outcome {
             Outcome::Unreachable => Contact::Failed(answer.clone()),
             _ => Contact::Made,
@@ -309,13 +313,13 @@ fn count_one(notification: &Notification, now: Timestamp) {
         State::Sent => {
             let took = now.duration_since(notification.created_at).as_secs_f64();
             metrics::histogram!(m::SENT_AFTER_SECONDS).record(took.max(0.0));
-            metrics::counter!(m::SENT, "type" => m::type_label(kind)).increment(1);
+            m::count_state(m::SENT, notification);
         }
         State::Failed => {
             tracing::error!(notification = %notification.id, kind, reason = notification.reason,
                 "notification failed");
-            metrics::counter!(m::FAILED, "type" => m::type_label(kind)).increment(1);
+            m::count_state(m::FAILED, notification);
         }
-        _ => metrics::counter!(m::RETRIED, "type" => m::type_label(kind)).increment(1),
+        _ => m::count_state(m::RETRIED, notification),
     }
 }
