@@ -44,7 +44,7 @@ def secrets(directory):
         os.symlink(file, Path(directory, name))
 
 
-program, *files = sys.argv[1:]
+program, *files = map(os.path.abspath, sys.argv[1:])
 failed = False
 with tempfile.TemporaryDirectory() as directory:
     secrets(directory)

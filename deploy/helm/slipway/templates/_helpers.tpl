@@ -74,7 +74,11 @@ helm.sh/chart: {{ printf "%s-%s" .Chart.Name .Chart.Version }}
   {{- $_ := set $env $name (printf "/run/slipway/%s" $key) }}
 {{- end }}
 {{- range $config := list $root.Values.config $values.config }}
-  {{- range $name, $value := $config }}{{ $_ := set $env (upper $name) ($value | toString) }}{{ end }}
+  {{- range $name, $value := $config }}
+    {{- /* Numbers are whole; as they are, large ones would be written with an exponent. */}}
+    {{- if kindIs "float64" $value }}{{ $value = int64 $value }}{{ end }}
+    {{- $_ := set $env (upper $name) ($value | toString) }}
+  {{- end }}
 {{- end }}
 {{- $env | toJson }}
 {{- end }}
