@@ -21,8 +21,9 @@ use crate::{cli::Role, config::Settings, metrics as m};
 /// The time in the names, in UTC.
 const TIME: &str = "%Y%m%dT%H%M%SZ";
 
-/// Maximum pause after a failed attempt.
-const RETRY: Duration = Duration::from_secs(10 * 60);
+/// Maximum pause after a failed attempt. An incident that nobody reports for ten minutes counts as
+/// over.
+const RETRY: Duration = Duration::from_secs(5 * 60);
 
 /// What the alarm is about.
 const ABOUT: &str = "backup";
@@ -110,7 +111,8 @@ impl Backups {
         let name = format!("{}-{}", self.role, Timestamp::now().strftime(TIME));
         let to = self.dir.join(name);
         if let Err(error) = backup::create(&self.data, &to, &|| !stop.is_cancelled()) {
-            delete(&to)?;
+            // If this fails, the next attempt does it.
+            let _ = delete(&to);
             return Err(error);
         }
         metrics::histogram!(m::BACKUP_SECONDS).record(begun.elapsed());
