@@ -50,6 +50,15 @@ format:
 bench *ARGS:
     cargo run --release --locked --package slipway-tests --bin slipway-bench -- {{ARGS}}
 
+# Start the whole system in containers, and show the administrator's password
+up *ARGS:
+    docker-compose up --build -d {{ARGS}}
+    docker-compose logs secrets
+
+# Check the files that deploy Slipway
+check-deploy:
+    deploy/check
+
 # Do what CI does
 ci:
     .ci/run

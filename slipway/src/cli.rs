@@ -113,6 +113,49 @@ pub enum Command {
         #[command(subcommand)]
         command: DeadLettersCommand,
     },
+    /// Copy the embedded databases, the signing keys and mails into a directory
+    ///
+    /// Slipway may run meanwhile: the copies show one moment, and whatever was answered before the
+    /// backup began is in them. Run it on the same machine and as the same user.
+    #[command(
+        after_help = "Example: slipway backup /var/backups/slipway/before-upgrade \
+                      --data-dir /var/lib/slipway"
+    )]
+    Backup {
+        /// Directory for the backup, which must be empty or missing
+        #[arg(value_parser = paths::parser())]
+        dir: PathBuf,
+    },
+    /// Make a data directory from a backup
+    ///
+    /// Checks the backup and copies it into the data directory, which must be empty or missing.
+    #[command(
+        after_help = "Example: slipway restore /var/backups/slipway/before-upgrade \
+                      --data-dir /var/lib/slipway-restored"
+    )]
+    Restore {
+        /// Directory with the backup
+        #[arg(value_parser = paths::parser())]
+        dir: PathBuf,
+    },
+    /// Create the secrets that the processes of a mesh share, each in a file
+    ///
+    /// Creates those that are missing: jwt-key.pem with the keys that sign tokens, service-secret,
+    /// webhook-secret, and admin-password for the first administrator. Give the processes their
+    /// names: SLIPWAY_JWT_KEY_FILE, SLIPWAY_SERVICE_SECRET_FILE, SLIPWAY_WEBHOOK_SECRET_FILE,
+    /// SLIPWAY_ADMIN_PASSWORD_FILE.
+    #[command(after_help = "Example: slipway secrets /etc/slipway/secrets")]
+    Secrets {
+        /// Directory for the files
+        #[arg(value_parser = paths::parser())]
+        dir: PathBuf,
+    },
+    /// Ask a process on this machine whether it can serve
+    ///
+    /// Asks at the ops address of the same configuration. Fails, and prints what is missing, if it
+    /// cannot. For health checks of containers, whose image has no other program.
+    #[command(after_help = "Example: slipway healthcheck --ops-addr 127.0.0.1:9464")]
+    Healthcheck,
     /// Print a completion script for a shell
     #[command(after_help = "Example: slipway completions bash > /etc/bash_completion.d/slipway")]
     Completions {
@@ -151,8 +194,10 @@ impl Cli {
         let command = with_fixed_usage(command);
         command.mut_subcommands(|command| match command.get_name() {
             "import" | "watch" | "dead-letters" => clients(command),
-            "topics" | "config" => without(command, &|id| id == "ready_file"),
-            "completions" | "man" => without(command, &|id| {
+            "topics" | "config" | "backup" | "restore" | "healthcheck" => {
+                without(command, &|id| id == "ready_file")
+            }
+            "completions" | "man" | "secrets" => without(command, &|id| {
                 find(id).is_some() || matches!(id, "config" | "ready_file")
             }),
             name => match Role::from_str(name, false) {
@@ -224,6 +269,10 @@ impl Command {
             | Self::Import(_)
             | Self::Watch(_)
             | Self::DeadLetters { .. }
+            | Self::Backup { .. }
+            | Self::Restore { .. }
+            | Self::Healthcheck
+            | Self::Secrets { .. }
             | Self::Completions { .. }
             | Self::Man { .. } => None,
         }

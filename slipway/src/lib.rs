@@ -6,7 +6,7 @@
 //! | [`config`] | the settings: defaults < file < environment < flags |
 //! | [`metrics`] | the metrics of all parts, for the documentation |
 //! | [`wiring`] | the services of a role, built and running |
-//! | [`commands`] | `topics`, `config check`, `import`, `watch`, `dead-letters`, `completions`, `man` |
+//! | [`commands`] | the commands that do one thing and end |
 //!
 //! Exit codes: 0 fine, 1 failed, 2 wrong use or wrong configuration, 3 the plan was imported
 //! before.
@@ -103,6 +103,10 @@ fn run(command: Command, layers: &Layers, ready_file: Option<PathBuf>) -> anyhow
             block_on(commands::dead_letters::run(&command, layers))?
         }
         Command::Watch(args) => block_on(commands::watch::run(&args, layers))?,
+        Command::Backup { dir } => commands::backup::create(layers, &dir),
+        Command::Restore { dir } => commands::backup::restore(layers, &dir),
+        Command::Secrets { dir } => commands::secrets::run(&dir),
+        Command::Healthcheck => block_on(commands::healthcheck::run(layers))?,
         Command::Completions { shell } => commands::generate::completions(shell),
         Command::Man { dir } => commands::generate::man(dir.as_deref()),
     }

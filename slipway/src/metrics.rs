@@ -1,6 +1,17 @@
-//! The metrics of all parts of Slipway, for the documentation. Each process has those of its role.
+//! The metrics of this crate, and those of all parts of Slipway, for the documentation. Each process
+//! has those of its role.
 
 use slipway_runtime::telemetry::metrics::{Metric, own};
+
+slipway_runtime::metrics! {
+    pub(crate) fn describe;
+    gauge BACKUP_LAST_SUCCESS = "slipway_backup_last_success_timestamp_seconds",
+        "Time of the newest backup that the process made by itself";
+    histogram BACKUP_SECONDS = "slipway_backup_duration_seconds",
+        "Time such a backup took";
+    counter BACKUPS_FAILED = "slipway_backups_failed_total",
+        "Such backups that failed";
+}
 
 /// The metrics of each part, with the part's name.
 pub const ALL: &[(&str, &[Metric])] = &[
@@ -27,4 +38,5 @@ pub const ALL: &[(&str, &[Metric])] = &[
         slipway_store::metrics::METRICS,
     ),
     ("SQLite", slipway_sqlite::metrics::METRICS),
+    ("Backups", METRICS),
 ];

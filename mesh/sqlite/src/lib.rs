@@ -15,7 +15,9 @@
 //! | [`commits`] | the number of commits in a file |
 //! | [`wal`] | refuses to open a file whose latest commits are missing |
 //! | [`migrations`] | schema changes |
+//! | [`backup`] | copies of databases in use |
 
+pub mod backup;
 pub mod commits;
 mod error;
 mod identity;

@@ -318,7 +318,7 @@ impl Wal {
 }
 
 /// The number of commits that SQLite sees, negative if everything is in the database file.
-fn field(connection: &Connection) -> Result<i32, StorageError> {
+pub(super) fn field(connection: &Connection) -> Result<i32, StorageError> {
     let mut field = connection.prepare_cached("PRAGMA application_id")?;
     Ok(field.query_row([], |row| row.get(0))?)
 }

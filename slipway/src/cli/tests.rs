@@ -103,7 +103,7 @@ fn a_path_that_only_a_shell_expands_is_refused() {
     }
     let mut checked = 0;
     check(&Cli::command(), &[], &mut checked);
-    assert_eq!(checked, 6);
+    assert_eq!(checked, 9);
 }
 
 #[test]

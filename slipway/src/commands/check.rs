@@ -84,11 +84,12 @@ fn row(layers: &Layers, key: &'static Key) -> Row {
     let Effective { text, origin } = layers.effective(key);
     let (from, place) = match origin {
         Origin::Default => ("default", None),
-        Origin::File { path, line } => ("file", Some((path.display().to_string(), line))),
+        Origin::File { path, line } => ("file", Some((path.display().to_string(), Some(line)))),
         Origin::Environment => ("environment", None),
+        Origin::SecretFile { path } => ("secret-file", Some((path.display().to_string(), None))),
         Origin::Flag => ("flag", None),
     };
-    let (file, line) = place.unzip();
+    let (file, line) = place.map_or((None, None), |(file, line)| (Some(file), line));
     Row {
         key: key.name,
         value: text.map(|text| shown(key, text)),

@@ -1,12 +1,15 @@
 //! The commands for operators, which do one thing and end.
 
+pub mod backup;
 pub mod check;
 pub mod client;
 pub mod dead_letters;
 pub mod generate;
+pub mod healthcheck;
 pub mod import;
 mod json;
 mod number;
+pub mod secrets;
 pub mod topics;
 pub mod watch;
 

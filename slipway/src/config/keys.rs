@@ -65,6 +65,13 @@ impl Key {
         format!("SLIPWAY_{}", self.name.to_uppercase())
     }
 
+    /// The name in the environment of a file with its value, if it is a secret: for example
+    /// `SLIPWAY_SERVICE_SECRET_FILE`.
+    #[must_use]
+    pub fn env_file(&self) -> String {
+        format!("{}_FILE", self.env())
+    }
+
     /// Its name as a flag, without the dashes in front, for example `data-dir`.
     #[must_use]
     pub fn flag(&self) -> String {

@@ -54,6 +54,11 @@ pub enum Origin {
     },
     /// A `SLIPWAY_*` variable.
     Environment,
+    /// The file that a `SLIPWAY_*_FILE` variable names, which contains a secret.
+    SecretFile {
+        /// The file.
+        path: PathBuf,
+    },
     /// A flag.
     Flag,
 }
@@ -67,6 +72,7 @@ impl Origin {
                 format!("{} in {}, line {line}", key.name, path.display())
             }
             Self::Environment => key.env(),
+            Self::SecretFile { .. } => key.env_file(),
             Self::Flag => format!("--{}", key.flag()),
         }
     }
@@ -78,6 +84,7 @@ impl fmt::Display for Origin {
             Self::Default => f.write_str("default"),
             Self::File { path, line } => write!(f, "file {}, line {line}", path.display()),
             Self::Environment => f.write_str("environment"),
+            Self::SecretFile { path } => write!(f, "file {}", path.display()),
             Self::Flag => f.write_str("flag"),
         }
     }
@@ -269,6 +276,10 @@ impl Layers {
             if CLIENT_NAMES.contains(&known_as.as_str()) || known_as.starts_with(TESTS_PREFIX) {
                 continue;
             }
+            if let Some(key) = secret_of_file(&known_as) {
+                self.add_secret(key, value.into());
+                continue;
+            }
             let text = value.to_str();
             match (find(&known_as), text) {
                 (Some(key), Some(text)) => self.add(key, text.to_owned(), Origin::Environment),
@@ -296,15 +307,39 @@ impl Layers {
         }
     }
 
+    /// Reads a secret from its file, without the line break that editors put at the end.
+    fn add_secret(&mut self, key: &'static Key, path: PathBuf) {
+        let text = match fs::read_to_string(&path) {
+            Ok(text) => text.trim_end_matches(['\r', '\n']).to_owned(),
+            Err(error) => {
+                let message = format!("{} cannot be read: {error}", path.display());
+                return self.problem(key.env_file(), message);
+            }
+        };
+        self.add(key, text, Origin::SecretFile { path });
+    }
+
     /// An empty value is refused: taken for "not set", it would silently choose the
     /// embedded mode where a template was not filled in.
     fn add(&mut self, key: &'static Key, text: String, origin: Origin) {
         if text.is_empty() {
             let message = "is empty; leave it out or give it a value";
             self.problem(origin.place(key), message);
+        } else if self.is_said_twice(key, &origin) {
+            self.problem(key.env_file(), format!("is set, and {} too", key.env()));
         } else {
             self.set.insert(key.name, (text, origin));
         }
+    }
+
+    /// Whether the environment has a secret both as a value and as a file.
+    fn is_said_twice(&self, key: &Key, origin: &Origin) -> bool {
+        let earlier = self.set.get(key.name).map(|(_, origin)| origin);
+        matches!(
+            (earlier, origin),
+            (Some(Origin::Environment), Origin::SecretFile { .. })
+                | (Some(Origin::SecretFile { .. }), Origin::Environment)
+        )
     }
 
     fn warning(&mut self, message: String) {
@@ -314,6 +349,11 @@ impl Layers {
     fn problem(&mut self, place: impl fmt::Display, message: impl Into<String>) {
         self.problems.push(Problem::new(place.to_string(), message));
     }
+}
+
+/// The secret key whose file a name in the environment, after the prefix and in lower case, names.
+fn secret_of_file(name: &str) -> Option<&'static Key> {
+    find(name.strip_suffix("_file")?).filter(|key| key.secret)
 }
 
 /// A whole number of a file, which may be written as in `1_000` or `0x10`.

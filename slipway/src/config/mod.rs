@@ -1,6 +1,7 @@
 //! The configuration: collected in layers, validated as a whole before anything is bound.
 //!
-//! Defaults < `slipway.toml` (or `--config`) < `SLIPWAY_*` environment < flags.
+//! Defaults < `slipway.toml` (or `--config`) < `SLIPWAY_*` environment < flags. The environment
+//! may name a file with a secret instead: `SLIPWAY_*_FILE`.
 //!
 //! | to find | look in |
 //! | --- | --- |

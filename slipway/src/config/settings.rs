@@ -53,6 +53,15 @@ keys! {
     /// Directory for the embedded databases, the signing keys, and mails without a mail server
     data_dir: PathBuf = default("./slipway-data"), format::path(), SERVICES;
 
+    /// Directory in which a process with embedded databases makes backups by itself; on another disk
+    backup_dir: PathBuf = unset("no such backups", "/var/backups/slipway"), format::path(), SERVICES;
+
+    /// Interval between those backups
+    backup_every: Duration = default("24h"), format::duration(SECOND..=31 * DAY), SERVICES;
+
+    /// Number of those backups that are kept; older ones are deleted
+    backup_keep: usize = default("7"), format::number(1..=1_000), SERVICES;
+
     /// Address where the gateway listens for HTTP
     http_addr: SocketAddr = default("127.0.0.1:8080"), format::address(), GATEWAY_NOTIFY;
 

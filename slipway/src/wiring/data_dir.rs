@@ -5,7 +5,9 @@
 //! start creates all of them, and later a missing one is refused. A database that is not the one
 //! that was last used here is refused too, by its [notes]: it was restored without the others.
 
+pub(crate) mod backup;
 mod notes;
+pub(crate) mod restore;
 
 use std::{
     fs::{self, File, OpenOptions, TryLockError},
@@ -42,41 +44,11 @@ impl DataDir {
     /// If it cannot be used, another process has locked it, or some of its databases are missing
     /// or not those that were last used here.
     pub(super) fn take(path: &Path, databases: &[&str]) -> anyhow::Result<Self> {
-        let place = path.display();
-        ensure!(!path.is_file(), "the data directory {place} is a file");
-        create(path).with_context(|| format!("the data directory {place} cannot be created"))?;
-        let directory = File::open(path)
-            .with_context(|| format!("the data directory {place} cannot be read"))?;
-        let mut file = OpenOptions::new()
-            .read(true)
-            .write(true)
-            .create(true)
-            .truncate(false)
-            .open(path.join(LOCK))
-            .with_context(|| format!("the data directory {place} cannot be written"))?;
-        for lock in [&directory, &file] {
-            match lock.try_lock() {
-                Ok(()) => {}
-                Err(TryLockError::WouldBlock) => {
-                    bail!("the data directory {place} is in use by {}", holder(&file));
-                }
-                Err(TryLockError::Error(error)) => {
-                    return Err(error)
-                        .with_context(|| format!("the data directory {place} cannot be locked"));
-                }
-            }
-        }
-        let mut note = || -> io::Result<()> {
-            file.set_len(0)?;
-            file.rewind()?;
-            writeln!(file, "{}", std::process::id())
-        };
-        note().with_context(|| format!("{} cannot be written", path.join(LOCK).display()))?;
         let mut taken = Self {
             path: path.to_owned(),
             is_new: true,
             databases: databases.iter().map(|name| (*name).to_owned()).collect(),
-            _locks: [directory, file],
+            _locks: lock(path)?,
         };
         taken.is_new = taken.complete(databases)?;
         taken.refuse_others()?;
@@ -224,6 +196,41 @@ impl DataDir {
     pub(super) fn file(&self, name: &str) -> PathBuf {
         self.path.join(name)
     }
+}
+
+/// Creates the directory at `path` if it does not exist, and locks it.
+fn lock(path: &Path) -> anyhow::Result<[File; 2]> {
+    let place = path.display();
+    ensure!(!path.is_file(), "the data directory {place} is a file");
+    create(path).with_context(|| format!("the data directory {place} cannot be created"))?;
+    let directory =
+        File::open(path).with_context(|| format!("the data directory {place} cannot be read"))?;
+    let mut file = OpenOptions::new()
+        .read(true)
+        .write(true)
+        .create(true)
+        .truncate(false)
+        .open(path.join(LOCK))
+        .with_context(|| format!("the data directory {place} cannot be written"))?;
+    for lock in [&directory, &file] {
+        match lock.try_lock() {
+            Ok(()) => {}
+            Err(TryLockError::WouldBlock) => {
+                bail!("the data directory {place} is in use by {}", holder(&file));
+            }
+            Err(TryLockError::Error(error)) => {
+                return Err(error)
+                    .with_context(|| format!("the data directory {place} cannot be locked"));
+            }
+        }
+    }
+    let mut note = || -> io::Result<()> {
+        file.set_len(0)?;
+        file.rewind()?;
+        writeln!(file, "{}", std::process::id())
+    };
+    note().with_context(|| format!("{} cannot be written", path.join(LOCK).display()))?;
+    Ok([directory, file])
 }
 
 /// Who has locked the directory, by what it wrote into the lock file.

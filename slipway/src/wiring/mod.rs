@@ -14,13 +14,15 @@
 //! | limits on connections and requests | `limits` |
 //! | the databases | `storage`, `embedded`, `data_dir` |
 //! | Kafka | `bus` |
+//! | backups by the process itself | `backups` |
 //! | the delivery of alarms | `alarms` |
 //! | listeners and the start message | `ready` |
 
 mod access;
 mod alarms;
+mod backups;
 pub(crate) mod bus;
-mod data_dir;
+pub(crate) mod data_dir;
 mod embedded;
 mod limits;
 mod mesh;
@@ -48,7 +50,7 @@ use slipway_sqlite as sqlite;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
-use self::ready::Listeners;
+use self::{backups::Backups, ready::Listeners};
 use crate::{
     cli::Role,
     config::Settings,
@@ -93,6 +95,7 @@ async fn live(
     slipway_bus::metrics::describe();
     slipway_store::metrics::describe();
     slipway_sqlite::metrics::describe();
+    crate::metrics::describe();
     metrics::own::build_info(VERSION, role.as_str(), FEATURES);
     life.watch_signals()?;
     life::survive_file_size_limit()?;
@@ -110,6 +113,9 @@ async fn live(
         return Ok(());
     };
     let addresses = listeners.addresses()?;
+    if let Some(backups) = Backups::of(role, &settings) {
+        backups.spawn(&life.background);
+    }
 
     let servers = TaskTracker::new();
     let stop_upkeep = CancellationToken::new();

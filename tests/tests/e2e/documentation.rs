@@ -250,7 +250,10 @@ fn the_configuration_table_is_the_one_of_the_program() {
             Fallback::Value(value) => format!("`{value}`"),
             Fallback::Unset { meaning, .. } => meaning.to_owned(),
         };
-        let (name, help, expects) = (key.env(), key.help, key.expects());
+        let (mut name, help, expects) = (key.env(), key.help, key.expects());
+        if key.secret {
+            name = format!("{name}`, `{}", key.env_file());
+        }
         format!("| `{name}` | {fallback} | {help} | {expects} |\n")
     };
     let rows: String = ALL.iter().map(row).collect();

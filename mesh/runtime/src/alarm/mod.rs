@@ -55,6 +55,8 @@ pub enum Kind {
     ErrorAnswers,
     /// A thread or a task panicked.
     Panic,
+    /// A backup could not be made.
+    BackupFailed,
 }
 
 impl Kind {
@@ -73,6 +75,7 @@ impl Kind {
             Self::DeadLetter => "dead-letter",
             Self::ErrorAnswers => "error-answers",
             Self::Panic => "panic",
+            Self::BackupFailed => "backup-failed",
         }
     }
 

@@ -83,6 +83,65 @@ fn what_is_not_text_is_named_but_not_shown() {
 }
 
 #[test]
+fn a_secret_can_be_read_from_a_file() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("secret");
+    fs::write(&path, format!("{SECRET}\n")).unwrap();
+    let path = path.to_str().unwrap();
+    let settings = Case::new()
+        .file("service_secret = \"another-one-that-is-long-enough-for-it\"")
+        .env("SLIPWAY_SERVICE_SECRET_FILE", path)
+        .settings(Role::All)
+        .unwrap();
+    assert_eq!(settings.service_secret.unwrap().expose(), SECRET);
+    for (case, expected) in [
+        (
+            Case::new().env("SLIPWAY_SERVICE_SECRET", SECRET),
+            "SLIPWAY_SERVICE_SECRET_FILE: is set, and SLIPWAY_SERVICE_SECRET too",
+        ),
+        // A flag is stronger.
+        (
+            Case::new().flag("service_secret", "short"),
+            "--service-secret: must",
+        ),
+    ] {
+        let problems = case
+            .env("SLIPWAY_SERVICE_SECRET_FILE", path)
+            .problems(Role::All);
+        assert!(problems[0].starts_with(expected), "{problems:?}");
+    }
+}
+
+#[test]
+fn a_file_without_a_secret_is_told() {
+    let dir = tempfile::tempdir().unwrap();
+    let (empty, short) = (dir.path().join("empty"), dir.path().join("short"));
+    fs::write(&empty, "\n").unwrap();
+    fs::write(&short, "hunter2").unwrap();
+    for (path, expected) in [
+        (empty, "SLIPWAY_SERVICE_SECRET_FILE: is empty"),
+        (short, "SLIPWAY_SERVICE_SECRET_FILE: must"),
+        (dir.path().join("none"), "none cannot be read: No such file"),
+    ] {
+        let case = Case::new().env("SLIPWAY_SERVICE_SECRET_FILE", path.to_str().unwrap());
+        let problems = case.problems(Role::All);
+        assert!(problems[0].contains(expected), "{problems:?}");
+        assert!(!problems[0].contains("hunter2"), "{problems:?}");
+    }
+}
+
+#[test]
+fn no_key_is_called_as_the_file_of_a_secret() {
+    for key in ALL.iter().filter(|key| key.secret) {
+        assert!(
+            find(&format!("{}_file", key.name)).is_none(),
+            "{}",
+            key.name
+        );
+    }
+}
+
+#[test]
 fn no_secret_has_a_control_character() {
     for key in ALL.iter().filter(|key| key.secret) {
         for text in ["a secret of many characters, 0123456789\r\n", "a\tsecret"] {
