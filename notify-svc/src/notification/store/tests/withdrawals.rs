@@ -10,7 +10,7 @@ use crate::{
 };
 
 on_each!(Opened:
-    notifications_about_deleted_tasks_are_withdrawn_while_they_wait,
+    notifications_about_deleted_tasks_are_withdrawn_while_they_wait
     only_the_former_owner_of_a_reassigned_task_is_no_longer_told_of_it
 );
 
