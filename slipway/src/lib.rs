@@ -5,7 +5,7 @@
 //! | [`cli`] | what can be said on the command line |
 //! | [`config`] | the settings: defaults < file < environment < flags |
 //! | [`wiring`] | the services of a role, built and running |
-//! | [`commands`] | `topics`, `config check`, `import`, `watch`, `dead-letters`, `completions`, `man` |
+//! | [`commands`] | `topics`, `config check`, `import`, `watch`, `dead-letters`, `audit`, `completions`, `man` |
 //!
 //! Exit codes: 0 fine, 1 failed, 2 wrong use or wrong configuration, 3 the plan was imported
 //! before.
@@ -100,6 +100,7 @@ fn run(command: Command, layers: &Layers, ready_file: Option<PathBuf>) -> anyhow
         Command::DeadLetters { command } => {
             block_on(commands::dead_letters::run(&command, layers))?
         }
+        Command::Audit { command } => block_on(commands::audit::run(&command, layers))?,
         Command::Watch(args) => block_on(commands::watch::run(&args, layers))?,
         Command::Completions { shell } => commands::generate::completions(shell),
         Command::Man { dir } => commands::generate::man(dir.as_deref()),
