@@ -34,8 +34,17 @@ pub const ACTIVITY: Group = Group {
 };
 
 /// All groups with effects of their own.
-pub const GROUPS: [Group; 4] = [
+pub const GROUPS: [Group; 5] = [
     ACTIVITY,
+    Group {
+        id: "audit",
+        topics: &[
+            "slipway.users",
+            "slipway.releases",
+            "slipway.forum",
+            "slipway.admin",
+        ],
+    },
     Group {
         id: "notifications",
         topics: &["slipway.releases", "slipway.forum", "slipway.notifications"],
