@@ -12,6 +12,7 @@ const FILES: &[&str] = &[
     "proto/slipway/forum/v1/forum.proto",
     "proto/slipway/identity/v1/identity.proto",
     "proto/slipway/notify/v1/activity.proto",
+    "proto/slipway/notify/v1/audit.proto",
     "proto/slipway/notify/v1/dead_letter.proto",
     "proto/slipway/notify/v1/incident.proto",
     "proto/slipway/notify/v1/event.proto",

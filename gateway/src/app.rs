@@ -7,7 +7,7 @@ use slipway_proto::{
     forum::v1::forum_service_client::ForumServiceClient,
     identity::v1::identity_service_client::IdentityServiceClient,
     notify::v1::{
-        activity_service_client::ActivityServiceClient,
+        activity_service_client::ActivityServiceClient, audit_service_client::AuditServiceClient,
         dead_letter_service_client::DeadLetterServiceClient,
         event_service_client::EventServiceClient, incident_service_client::IncidentServiceClient,
         notification_service_client::NotificationServiceClient,
@@ -47,6 +47,7 @@ pub(crate) struct App {
     forum: ForumServiceClient<Link>,
     chat: ChatServiceClient<Link>,
     activity: ActivityServiceClient<Link>,
+    audit: AuditServiceClient<Link>,
     dead_letters: DeadLetterServiceClient<Link>,
     incidents: IncidentServiceClient<Link>,
     pub(crate) webhook_secret: Option<String>,
@@ -86,6 +87,7 @@ impl App {
         } = dependencies;
         let dead_letters =
             DeadLetterServiceClient::new(notify.clone()).max_decoding_message_size(MAX_ANSWER);
+        let audit = AuditServiceClient::new(notify.clone()).max_decoding_message_size(MAX_ANSWER);
         let incidents = IncidentServiceClient::new(notify.clone());
         let notifications =
             NotificationServiceClient::new(notify.clone()).max_decoding_message_size(MAX_ANSWER);
@@ -110,6 +112,7 @@ impl App {
             forum: ForumServiceClient::new(forum).max_decoding_message_size(MAX_ANSWER),
             chat: ChatServiceClient::new(chat).max_decoding_message_size(MAX_ANSWER),
             activity,
+            audit,
             dead_letters,
             incidents,
             webhook_secret,
@@ -153,6 +156,11 @@ impl App {
     /// A client of the chat service.
     pub(crate) fn chat(&self) -> ChatServiceClient<Link> {
         self.chat.clone()
+    }
+
+    /// A client of the audit service.
+    pub(crate) fn audit(&self) -> AuditServiceClient<Link> {
+        self.audit.clone()
     }
 
     /// A client of the incident service.

@@ -13,6 +13,7 @@ mod app;
 mod body;
 mod error_rate;
 mod etag;
+mod evidence;
 mod extract;
 pub mod metrics;
 mod middleware;

@@ -22,9 +22,10 @@ use http::{
         X_CONTENT_TYPE_OPTIONS, X_FRAME_OPTIONS,
     },
 };
-use slipway_rpc::error::Fault;
+use slipway_rpc::{error::Fault, metadata::REQUEST_ID};
 use slipway_runtime::{
     life::panic_text,
+    request::is_id,
     telemetry::{
         TraceContext,
         access::{self, Outcome, Requester},
@@ -38,8 +39,16 @@ use uuid::Uuid;
 
 use crate::{body::limit_of, error_rate::ErrorRate, metrics as m, problem::Problem, strict};
 
-const REQUEST_ID: &str = "x-request-id";
-const MAX_REQUEST_ID: usize = 128;
+/// The id of a request, in its extensions.
+#[derive(Clone)]
+pub(crate) struct RequestId(HeaderValue);
+
+impl RequestId {
+    /// As text.
+    pub(crate) fn as_str(&self) -> &str {
+        self.0.to_str().unwrap_or_default()
+    }
+}
 
 /// Added to the deadline of services, so that the client gets the service's own timeout error.
 const GRACE: Duration = Duration::from_secs(1);
@@ -131,6 +140,9 @@ pub(crate) async fn middleware(
     }
     let http1 = request.version() <= Version::HTTP_11;
     let request_id = request_id(request.headers());
+    request
+        .extensions_mut()
+        .insert(RequestId(request_id.clone()));
     let caller = request.headers().get(TRACEPARENT);
     let caller = TraceContext::read(caller.and_then(|value| value.to_str().ok()));
     let span = tracing::info_span!(
@@ -279,10 +291,7 @@ fn announces_too_much(headers: &HeaderMap, limit: usize) -> bool {
 fn request_id(headers: &HeaderMap) -> HeaderValue {
     headers
         .get(REQUEST_ID)
-        .filter(|value| {
-            let bytes = value.as_bytes();
-            (1..=MAX_REQUEST_ID).contains(&bytes.len()) && bytes.iter().all(u8::is_ascii_graphic)
-        })
+        .filter(|value| is_id(value.as_bytes()))
         .cloned()
         .unwrap_or_else(|| {
             HeaderValue::try_from(Uuid::now_v7().to_string())

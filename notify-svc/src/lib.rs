@@ -1,4 +1,4 @@
-//! notify-svc: the activity feed, notifications by mail, dead letters and incidents.
+//! notify-svc: the activity feed, the audit trail, notifications by mail, dead letters and incidents.
 //!
 //! A consumer appends events to the activity log, numbered 1, 2, 3, … without gaps;
 //! `ActivityService` returns it page by page and as a stream. Another consumer creates
@@ -12,6 +12,7 @@
 //! | feature | to find a rule, look in |
 //! | --- | --- |
 //! | [`activity`] | the activity feed: how each event reads (`sentence`), filters (`filter`), numbering (`store`) |
+//! | [`audit`] | the audit trail: what an entry has (`entry`), when the chain is whole (`chain`), evidence (`evidence`) |
 //! | [`notification`] | recipients of each event ([`audience`](notification::audience)), at once or in a digest ([`gathering`]), the result of an attempt ([`outcome`](notification::outcome)), later delivery reports of the mail server's operator ([`confirmation`](notification::confirmation)) |
 //! | [`notification::preferences`] | which notifications a user wants, and when |
 //! | [`notification::recipients`] | the users and their addresses |
@@ -25,6 +26,7 @@
 //! types, `metrics` declares the metrics.
 
 pub mod activity;
+pub mod audit;
 pub mod dead_letters;
 pub mod incidents;
 pub mod metrics;
@@ -43,7 +45,7 @@ use slipway_bus::{
     consumer::{Group, Host},
 };
 use slipway_proto::notify::v1::{
-    activity_service_server::ActivityServiceServer,
+    activity_service_server::ActivityServiceServer, audit_service_server::AuditServiceServer,
     dead_letter_service_server::DeadLetterServiceServer,
     incident_service_server::IncidentServiceServer,
 };
@@ -62,6 +64,7 @@ use activity::{
     log_end::LogEnd,
     service::ActivityApi,
 };
+use audit::{jobs::Recorder, service::AuditApi};
 use dead_letters::{jobs::DeadLetterSink, replay::Replays, service::DeadLetterApi};
 use incidents::{alerting::Alerting, service::IncidentApi};
 use notification::{
@@ -80,12 +83,14 @@ use retention::Retention;
 pub const SERVICE: &str = "notify-svc";
 
 const ACTIVITY_SERVICE: &str = "slipway.notify.v1.ActivityService";
+const AUDIT_SERVICE: &str = "slipway.notify.v1.AuditService";
 const DEAD_LETTER_SERVICE: &str = "slipway.notify.v1.DeadLetterService";
 const INCIDENT_SERVICE: &str = "slipway.notify.v1.IncidentService";
 
 /// Full protobuf names of the services in this crate.
 pub const SERVICES: &[&str] = &[
     ACTIVITY_SERVICE,
+    AUDIT_SERVICE,
     DEAD_LETTER_SERVICE,
     INCIDENT_SERVICE,
     "slipway.notify.v1.NotificationService",
@@ -100,6 +105,7 @@ pub const SERVICES: &[&str] = &[
 pub fn own_topics() -> Vec<TopicSpec> {
     let groups = [
         activity::jobs::group(),
+        audit::jobs::group(),
         notification::jobs::group(),
         recipients::jobs::group(),
         incidents::jobs::group(),
@@ -209,6 +215,7 @@ impl Config {
         let activity = activity(&dependencies);
         let dead_letters = dead_letters(&dependencies, outbox.clone());
         let routes = Routes::new(ActivityServiceServer::new(activity))
+            .add_service(AuditServiceServer::new(audit(&dependencies)))
             .add_service(DeadLetterServiceServer::new(dead_letters));
         self.notifications_and_incidents(dependencies, outbox, routes)
     }
@@ -279,6 +286,13 @@ fn dead_letters(dependencies: &Dependencies, outbox: Wake) -> DeadLetterApi {
     let store = dependencies.stores.dead_letters.clone();
     let topics = DeadLetterSink::new(store.clone(), clock.clone()).spawn(&dependencies.host());
     DeadLetterApi::new(Replays::new(store, topics, outbox, clock.clone()))
+}
+
+fn audit(dependencies: &Dependencies) -> AuditApi {
+    let store = dependencies.stores.audit.clone();
+    Recorder::new(store.clone(), dependencies.clock.clone()).spawn(&dependencies.host());
+    audit::jobs::note_head(store.clone(), &dependencies.background);
+    AuditApi(store)
 }
 
 fn activity(dependencies: &Dependencies) -> ActivityApi {

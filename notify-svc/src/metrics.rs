@@ -18,6 +18,8 @@ slipway_runtime::metrics! {
     pub fn describe;
     counter ENTRIES_APPENDED = "slipway_activity_entries_appended_total",
         "Entries appended to the activity log";
+    counter AUDIT_ENTRIES_APPENDED = "slipway_audit_entries_appended_total",
+        "Entries appended to the audit trail";
     counter ENTRIES_PRUNED = "slipway_activity_entries_pruned_total",
         "Entries deleted from the activity log because of their age";
     gauge WATCHERS = "slipway_activity_watchers", "Streams of the activity log that are open";

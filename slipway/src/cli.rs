@@ -9,7 +9,9 @@ use clap::{
 use clap_complete::Shell;
 
 use crate::{
-    commands::{dead_letters::DeadLettersCommand, import::ImportArgs, watch::WatchArgs},
+    commands::{
+        audit::AuditCommand, dead_letters::DeadLettersCommand, import::ImportArgs, watch::WatchArgs,
+    },
     config::{ALL, KEYS, find},
     paths, version,
 };
@@ -156,6 +158,12 @@ pub enum Command {
     /// cannot. For health checks of containers, whose image has no other program.
     #[command(after_help = "Example: slipway healthcheck --ops-addr 127.0.0.1:9464")]
     Healthcheck,
+    /// List and verify the audit trail: every change, in a chain of hashes (for administrators)
+    Audit {
+        /// What to do with it.
+        #[command(subcommand)]
+        command: AuditCommand,
+    },
     /// Print a completion script for a shell
     #[command(after_help = "Example: slipway completions bash > /etc/bash_completion.d/slipway")]
     Completions {
@@ -194,6 +202,7 @@ impl Cli {
         let command = with_fixed_usage(command);
         command.mut_subcommands(|command| match command.get_name() {
             "import" | "watch" | "dead-letters" => clients(command),
+            "audit" => audit(command),
             "topics" | "config" | "backup" | "restore" | "healthcheck" => {
                 without(command, &|id| id == "ready_file")
             }
@@ -216,6 +225,19 @@ fn with_fixed_usage(mut command: clap::Command) -> clap::Command {
     command
         .override_usage(usage)
         .mut_subcommands(with_fixed_usage)
+}
+
+/// `audit`: all but one of its commands ask a server.
+fn audit(command: clap::Command) -> clap::Command {
+    let is_of_storage = |id: &str| id == KEYS.data_dir.name || id == KEYS.mongodb_url.name;
+    hidden(command, &|id| find(id).is_some() || id == "ready_file").mut_subcommands(|command| {
+        match command.get_name() {
+            "verify" => without(command, &|id| {
+                id == "ready_file" || (find(id).is_some() && !is_of_storage(id))
+            }),
+            _ => clients(command),
+        }
+    })
 }
 
 fn clients(command: clap::Command) -> clap::Command {
@@ -242,15 +264,18 @@ fn config_file() -> impl TypedValueParser<Value = PathBuf> {
 
 /// `command` and those below it, whose help leaves out some options.
 fn without(command: clap::Command, leave_out: &dyn Fn(&str) -> bool) -> clap::Command {
-    command
-        .mut_args(|arg| {
-            if leave_out(arg.get_id().as_str()) {
-                arg.hide(true)
-            } else {
-                arg
-            }
-        })
-        .mut_subcommands(|command| without(command, leave_out))
+    hidden(command, leave_out).mut_subcommands(|command| without(command, leave_out))
+}
+
+/// `command`, whose own help leaves out some options.
+fn hidden(command: clap::Command, leave_out: &dyn Fn(&str) -> bool) -> clap::Command {
+    command.mut_args(|arg| {
+        if leave_out(arg.get_id().as_str()) {
+            arg.hide(true)
+        } else {
+            arg
+        }
+    })
 }
 
 impl Command {
@@ -273,6 +298,7 @@ impl Command {
             | Self::Restore { .. }
             | Self::Healthcheck
             | Self::Secrets { .. }
+            | Self::Audit { .. }
             | Self::Completions { .. }
             | Self::Man { .. } => None,
         }

@@ -40,8 +40,17 @@ pub const RECURRENCE: Group = Group {
 };
 
 /// The groups of notify-svc.
-pub const GROUPS: [Group; 4] = [
+pub const GROUPS: [Group; 5] = [
     ACTIVITY,
+    Group {
+        id: "audit",
+        topics: &[
+            "slipway.users",
+            "slipway.releases",
+            "slipway.forum",
+            "slipway.admin",
+        ],
+    },
     Group {
         id: "notifications",
         topics: &["slipway.releases", "slipway.forum", "slipway.notifications"],

@@ -55,6 +55,11 @@ impl FromStr for TypePattern {
 }
 
 impl TypePattern {
+    /// As text.
+    pub(crate) fn into_text(self) -> String {
+        self.0
+    }
+
     fn matches(&self, kind: &str) -> bool {
         match self.0.strip_suffix('*') {
             Some(family) => kind.starts_with(family),

@@ -20,6 +20,7 @@ use tracing::{Span, field::display};
 use crate::{
     app::{App, AppState},
     body::Sender,
+    middleware::RequestId,
     operation,
     problem::Problem,
 };
@@ -109,10 +110,12 @@ fn not_signed_in() -> Fault {
 
 fn outbound(parts: &Parts, app: &App, token: Option<String>) -> Result<Outbound, Fault> {
     let peer = parts.extensions.get::<ConnectInfo<SocketAddr>>();
+    let request_id = parts.extensions.get::<RequestId>();
     Ok(Outbound {
         token,
         deadline: Some(app.deadline),
         idempotency_key: idempotency_key(&parts.method, &parts.headers)?,
+        request_id: request_id.map(|id| id.as_str().to_owned()),
         client: peer.map(|ConnectInfo(peer)| ForwardedClient {
             address: peer.ip().to_canonical(),
             service_token: app.services.current(),

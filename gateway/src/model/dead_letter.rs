@@ -11,7 +11,7 @@ use utoipa::{IntoParams, ToSchema};
 
 use super::{
     Id, Malformed, Paging, UserRef,
-    proto::{self, required, to_proto},
+    proto::{self, optional_id, required, to_proto},
 };
 use crate::extract::{filled, parsed, time};
 
@@ -68,13 +68,6 @@ pub(crate) struct DeadLetterSummary {
     /// The dead letter whose replay failed and became this one.
     #[schema(required)]
     replay_of: Option<Id>,
-}
-
-fn optional_id(field: &'static str, text: &str) -> Result<Option<Id>, Malformed> {
-    match text {
-        "" => Ok(None),
-        text => proto::id(field, text).map(Some),
-    }
 }
 
 impl TryFrom<v1::DeadLetterSummary> for DeadLetterSummary {

@@ -4,6 +4,7 @@
 
 mod activity;
 mod alert;
+mod audit;
 mod chat;
 mod comment;
 mod dead_letter;
@@ -24,6 +25,7 @@ mod user;
 
 pub(crate) use activity::{ActivityEntry, ActivityQuery, NoNumber, Sequence, StreamQuery};
 pub(crate) use alert::AlertsHook;
+pub(crate) use audit::{AuditEntry, AuditQuery, Evidence};
 pub(crate) use chat::{
     AssistantAnswer, ChatMessage, ChatSession, HistoryQuery, NewSession, Said, SessionTitle,
     SessionsQuery,

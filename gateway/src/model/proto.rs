@@ -35,6 +35,13 @@ pub(super) fn id(field: &'static str, text: &str) -> Result<Id, Malformed> {
     text.parse().map_err(|_| Malformed(field))
 }
 
+pub(super) fn optional_id(field: &'static str, text: &str) -> Result<Option<Id>, Malformed> {
+    match text {
+        "" => Ok(None),
+        text => id(field, text).map(Some),
+    }
+}
+
 pub(super) fn time(
     field: &'static str,
     value: Option<prost_types::Timestamp>,

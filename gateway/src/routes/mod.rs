@@ -4,6 +4,7 @@
 //! the answer.
 
 mod activity;
+mod audit;
 mod auth;
 mod chat;
 mod comments;
@@ -55,6 +56,7 @@ pub(crate) fn router(app: AppState, deadline: Duration, access_log: bool) -> Rou
         .merge(preferences::routes())
         .merge(events::routes())
         .merge(templates::routes())
+        .merge(audit::routes())
         .merge(dead_letters::routes())
         .merge(incidents::routes())
         .merge(deliveries::routes())

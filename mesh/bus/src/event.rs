@@ -1,13 +1,18 @@
 //! The envelope of an event: CloudEvents 1.0 in Kafka binary mode. The attributes are the
 //! record's headers, the payload is its value.
 
+use std::net::IpAddr;
+
 use bytes::Bytes;
 use jiff::Timestamp;
 use slipway_proto::events::{EventData, Payload};
 use uuid::Uuid;
 
 use super::Record;
-use slipway_runtime::telemetry::{TraceContext, trace::TRACEPARENT};
+use slipway_runtime::{
+    request::{RequestInfo, is_id},
+    telemetry::{TraceContext, trace::TRACEPARENT},
+};
 
 const SPECVERSION: &str = "ce_specversion";
 const ID: &str = "ce_id";
@@ -19,6 +24,9 @@ const DATASCHEMA: &str = "ce_dataschema";
 const CONTENT_TYPE: &str = "content-type";
 const ACTOR: &str = "slipway-actor";
 const ACTOR_NAME: &str = "slipway-actor-name";
+const REQUEST_ID: &str = "slipway-request-id";
+/// Not in the payload: many may read that. What may keep the address is the audit trail.
+const CLIENT_ADDRESS: &str = "slipway-client-address";
 
 const JSON: &str = "application/json";
 const SYSTEM: &str = "system";
@@ -56,6 +64,8 @@ pub struct Event {
     pub actor: Actor,
     /// The trace of the request that caused the event.
     pub trace: TraceContext,
+    /// The request that caused the event; empty if none did.
+    pub request: RequestInfo,
     /// Where it is published.
     pub topic: String,
     /// Id of the aggregate; the record's key.
@@ -80,7 +90,7 @@ pub struct Origin<'a> {
 }
 
 impl Event {
-    /// Creates an event in the current trace.
+    /// Creates an event in the current trace and of the current request.
     pub fn new<P: Payload>(payload: &P, origin: &Origin<'_>) -> Self {
         Self {
             id: Uuid::now_v7(),
@@ -91,6 +101,7 @@ impl Event {
             dataschema: format!("{}/{}", P::TYPE, P::MAJOR),
             actor: origin.actor.clone(),
             trace: TraceContext::current(),
+            request: RequestInfo::current(),
             topic: P::TOPIC.name.to_owned(),
             key: origin.key.to_string(),
             data: serde_json::to_vec(payload)
@@ -143,9 +154,18 @@ impl Event {
         ]
         .map(|(header, value)| (header.to_owned(), value))
         .into();
-        if let Some(name) = name {
-            headers.push((ACTOR_NAME.to_owned(), name));
-        }
+        let optional = [
+            (ACTOR_NAME, name),
+            (REQUEST_ID, self.request.id.clone()),
+            (
+                CLIENT_ADDRESS,
+                self.request.address.as_ref().map(IpAddr::to_string),
+            ),
+        ];
+        let optional = optional
+            .into_iter()
+            .filter_map(|(header, value)| Some((header.to_owned(), value?)));
+        headers.extend(optional);
         Record {
             topic: self.topic.clone(),
             key: self.key.clone(),
@@ -186,6 +206,15 @@ impl Event {
             actor,
             trace: TraceContext::read(record.header(TRACEPARENT))
                 .unwrap_or_else(TraceContext::generate),
+            request: RequestInfo {
+                id: record
+                    .header(REQUEST_ID)
+                    .filter(|id| is_id(id.as_bytes()))
+                    .map(str::to_owned),
+                address: record
+                    .header(CLIENT_ADDRESS)
+                    .and_then(|address| address.parse().ok()),
+            },
             topic: record.topic.clone(),
             key: record.key.clone(),
             data: record.value.clone(),
@@ -224,8 +253,15 @@ mod tests {
             id: Uuid::now_v7(),
             username: "ada".into(),
         };
-        for actor in [user, Actor::System] {
-            let event = event(&actor);
+        let of_client = RequestInfo {
+            id: Some("r-1".into()),
+            address: Some("2001:db8::1".parse().unwrap()),
+        };
+        for (actor, request) in [(user, of_client), (Actor::System, RequestInfo::default())] {
+            let event = Event {
+                request,
+                ..event(&actor)
+            };
             let mut read = Event::from_record(&event.to_record()).unwrap();
             assert_eq!(read.trace.trace_id(), event.trace.trace_id());
             read.trace = event.trace;

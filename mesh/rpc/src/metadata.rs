@@ -3,6 +3,9 @@
 /// The idempotency key, with which a client may safely repeat a command.
 pub const IDEMPOTENCY_KEY: &str = "idempotency-key";
 
+/// The id of the client's request, as in the HTTP header of this name.
+pub const REQUEST_ID: &str = "x-request-id";
+
 /// The address of the client behind the gateway. The access layer removes it from a call that has
 /// no service token in [`SERVICE_TOKEN`].
 pub const CLIENT_ADDRESS: &str = "slipway-client-address";

@@ -5,6 +5,7 @@
 //! | [`life`] | background work, health, the ops port |
 //! | [`alarm`] | alerts for administrators |
 //! | [`telemetry`] | logs, metrics, trace context |
+//! | [`request`] | the request that is being handled |
 //! | [`backoff`] | delays between attempts |
 //! | [`contention`] | retries after concurrency conflicts |
 //! | [`json`], [`rfc3339`] | JSON and times read strictly |
@@ -18,6 +19,7 @@ pub mod contention;
 pub mod id;
 pub mod json;
 pub mod life;
+pub mod request;
 pub mod rfc3339;
 pub mod telemetry;
 #[cfg(feature = "testing")]

@@ -89,7 +89,8 @@ pub async fn close_all(limit: Duration) {
 /// A handle to one SQLite file.
 #[derive(Clone)]
 pub struct Database {
-    writer: Writer,
+    /// `None` if it was opened for reading only.
+    writer: Option<Writer>,
     readers: Readers,
     /// Set when a reader has found the file damaged. This is permanent.
     damage: Arc<OnceLock<Problem>>,
@@ -133,15 +134,43 @@ impl Database {
         let connection = open().map_err(|error| in_words(path, error))?;
         let presence = Presence::of(path)?;
         let damage = Arc::default();
-        let database = Self {
-            writer: Writer::start(connection, wal, presence, name)?,
-            readers: Readers::open(path, name, &damage)?,
-            damage,
-        };
+        let writer = Writer::start(connection, wal, presence, name)?;
         let mut opened = OPENED.lock();
         opened.retain(|(_, writer)| writer.is_kept());
-        opened.push((name, database.writer.downgrade()));
-        Ok(database)
+        opened.push((name, writer.downgrade()));
+        Ok(Self {
+            writer: Some(writer),
+            readers: Readers::open(path, name, &damage)?,
+            damage,
+        })
+    }
+
+    /// Opens the existing file at `path` for reading only, also while another process writes to it.
+    /// Every write is refused. `name` is the name of the store in the file. Blocks.
+    ///
+    /// # Errors
+    /// If there is no such file, it cannot be opened, or it belongs to another store.
+    pub fn open_read_only(path: &Path, name: &'static str) -> Result<Self, StorageError> {
+        if !path.is_file() {
+            let text = format!("there is no database {}", path.display());
+            return Err(StorageError::Unusable(text));
+        }
+        let damage = Arc::default();
+        let open = || {
+            identity::check_owner(&connect(path, true)?, path, name)?;
+            Readers::open(path, name, &damage)
+        };
+        let readers = open().map_err(|error| in_words(path, error))?;
+        Ok(Self {
+            writer: None,
+            readers,
+            damage,
+        })
+    }
+
+    fn writer(&self) -> Result<&Writer, StorageError> {
+        let refusal = || StorageError::Unusable("the database was opened for reading only".into());
+        self.writer.as_ref().ok_or_else(refusal)
     }
 
     /// Ends writing: waiting writes are refused, and all commits are copied into the database file.
@@ -150,7 +179,10 @@ impl Database {
     /// # Errors
     /// If the `-wal` file is still needed.
     pub async fn close(&self) -> Result<(), StorageError> {
-        self.writer.close().await
+        match &self.writer {
+            Some(writer) => writer.close().await,
+            None => Ok(()),
+        }
     }
 
     /// Runs `job` inside a transaction on the writer thread and returns when it is durable. Jobs of
@@ -165,7 +197,7 @@ impl Database {
         T: Send + 'static,
         E: From<StorageError> + Send + 'static,
     {
-        self.writer.write(job).await
+        self.writer()?.write(job).await
     }
 
     /// Runs `job` on a reader, on one consistent snapshot.
@@ -198,7 +230,10 @@ impl Check for Database {
             Some(fault) => fault.problem(&error),
             None => Problem::Away(error.to_string()),
         })?;
-        self.writer.check().await
+        match &self.writer {
+            Some(writer) => writer.check().await,
+            None => Ok(()),
+        }
     }
 }
 

@@ -110,6 +110,16 @@ impl Documents {
         Ok(Self::of(Backend::Sqlite(adapter), name))
     }
 
+    /// Opens the documents in the existing SQLite file at `path` for reading only, also while another
+    /// process writes to it. Blocks.
+    ///
+    /// # Errors
+    /// If there is no such file, or it cannot be used.
+    pub fn sqlite_read_only(path: &Path, name: &'static str) -> Result<Self, StorageError> {
+        let adapter = sqlite::Adapter::open_read_only(path, name)?;
+        Ok(Self::of(Backend::Sqlite(adapter)))
+    }
+
     /// Opens the documents in the MongoDB database `name`; builds missing indexes.
     ///
     /// # Errors

@@ -91,19 +91,24 @@ impl Activity {
 }
 
 /// The release an event is about: its key, or that of the task which was commented on.
-fn release_of(event: &Event) -> Option<Uuid> {
+pub(crate) fn release_of(event: &Event) -> Option<Uuid> {
+    if event.topic == RELEASES.name {
+        return event.key.parse().ok();
+    }
+    Some(commented_task(event)?.release_id)
+}
+
+/// The task that an event in a discussion is about.
+pub(crate) fn commented_task(event: &Event) -> Option<CommentedTask> {
     #[derive(Deserialize)]
     struct OnTask {
         task: CommentedTask,
     }
-    if event.topic == RELEASES.name {
-        return event.key.parse().ok();
+    if event.topic != FORUM.name {
+        return None;
     }
-    if event.topic == FORUM.name {
-        let comment: OnTask = serde_json::from_slice(&event.data).ok()?;
-        return Some(comment.task.release_id);
-    }
-    None
+    let comment: OnTask = serde_json::from_slice(&event.data).ok()?;
+    Some(comment.task)
 }
 
 /// The payload without private data; `null` if it is not JSON.

@@ -48,7 +48,9 @@ impl TypePattern {
             .any(|known| self.matches(known.name()))
     }
 
-    fn matches(&self, event_type: &str) -> bool {
+    /// Whether a type is this one, or of this family.
+    #[must_use]
+    pub fn matches(&self, event_type: &str) -> bool {
         match self {
             Self::Exact(wanted) => wanted == event_type,
             Self::Family(wanted) => event_type

@@ -9,15 +9,17 @@ mod sentence;
 pub(crate) mod service;
 pub mod store;
 
-use slipway_proto::events::{CHAT, NOTIFICATIONS, SYSTEM, Topic};
+use slipway_proto::events::{ADMIN, CHAT, NOTIFICATIONS, SYSTEM, Topic};
 
 pub use entry::{Activity, Entry};
+pub(crate) use entry::{commented_task, release_of};
 pub use filter::{Filter, MalformedPattern, TypePattern};
+pub(crate) use service::type_patterns;
 
 /// Whether events of a topic appear in the activity feed, which every user can read. Mails are
 /// private to their recipient, and each is about an event that is in the feed. Use of the assistant
-/// is private. Incidents are for administrators.
+/// is private. Incidents, and what administrators change of Slipway itself, are for administrators.
 #[must_use]
 pub fn is_shown(topic: &Topic) -> bool {
-    ![CHAT, NOTIFICATIONS, SYSTEM].contains(topic)
+    ![CHAT, NOTIFICATIONS, SYSTEM, ADMIN].contains(topic)
 }

@@ -244,7 +244,10 @@ fn sentence(data: &EventData, who: &Who<'_>) -> Option<(String, Vec<Uuid>)> {
         | E::NotificationRequested(_)
         | E::NotificationSent(_)
         | E::NotificationFailed(_)
-        | E::SystemError(_) => return None,
+        | E::SystemError(_)
+        | E::TemplateUpdated(_)
+        | E::TemplateDeleted(_)
+        | E::DeadLetterReplayed(_) => return None,
         // A type of a newer version.
         E::Unknown => return None,
     })

@@ -9,6 +9,7 @@ mod edit;
 mod filter;
 pub(crate) mod jobs;
 pub(crate) mod replay;
+mod replayed;
 pub(crate) mod service;
 pub mod store;
 

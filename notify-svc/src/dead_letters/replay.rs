@@ -1,5 +1,5 @@
 //! Replays dead letters: checks each one, marks it as replayed and puts the event into the outbox,
-//! from which the publisher sends it.
+//! from which the publisher sends it, together with an event about the replay.
 
 use std::collections::BTreeSet;
 
@@ -16,7 +16,8 @@ use slipway_runtime::clock::SharedClock;
 use slipway_store::outbox::Wake;
 
 use super::{
-    Act, DeadLetterId, Filed, Filter, State, Summary, checked, jobs::OURS, store::DeadLetterStore,
+    Act, DeadLetterId, Filed, Filter, State, Summary, checked, jobs::OURS, replayed,
+    store::DeadLetterStore,
 };
 use crate::metrics as m;
 
@@ -250,8 +251,9 @@ impl Replays {
 
     /// Replays one; `false` if it was replayed before.
     async fn replay(&self, found: &Filed, act: Act) -> Result<bool, Fault> {
-        let record = record_of(found, &act);
-        let replayed = self.store.replay(found.id, act, record).await?;
+        let told = replayed::event(found, &act).to_record();
+        let records = [told, record_of(found, &act)];
+        let replayed = self.store.replay(found.id, act, records).await?;
         if replayed {
             self.wake.wake(found.id.0);
             metrics::counter!(m::DEAD_LETTERS_REPLAYED).increment(1);

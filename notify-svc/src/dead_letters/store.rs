@@ -222,7 +222,7 @@ impl DeadLetterStore {
         }))
     }
 
-    /// Marks it as replayed and puts `record` into the outbox, in one write, if it is still
+    /// Marks it as replayed and puts `records` into the outbox, in one write, if it is still
     /// waiting. Returns whether it was. Of two concurrent replays, one succeeds.
     ///
     /// # Errors
@@ -231,7 +231,7 @@ impl DeadLetterStore {
         &self,
         id: DeadLetterId,
         act: Act,
-        record: Record,
+        records: impl IntoIterator<Item = Record>,
     ) -> Result<bool, StoreError> {
         let waiting = |kept: &StoredDeadLetter| kept.state == State::Waiting;
         let Some(before) = self.0.get::<StoredDeadLetter>(id).await?.filter(waiting) else {
@@ -240,7 +240,10 @@ impl DeadLetterStore {
         let mut after = before.clone();
         after.state = State::Replayed;
         after.acts.push(act);
-        let write = Write::replace(&before, &after).with_record(id, record);
+        let mut write = Write::replace(&before, &after);
+        for record in records {
+            write = write.with_record(id, record);
+        }
         match self.0.write(write).await? {
             Ok(()) => Ok(true),
             // It changes only once: another request has replayed it.

@@ -63,6 +63,9 @@ fn notifies(event_type: EventType) -> bool {
         | T::ChatAnswered
         | T::NotificationSent
         | T::NotificationFailed
+        | T::TemplateUpdated
+        | T::TemplateDeleted
+        | T::DeadLetterReplayed
         // Administrators are notified of the incident instead.
         | T::SystemError => false,
     }

@@ -43,7 +43,7 @@ pub(crate) fn add_to(routes: Routes, stores: &Stores, queue: &Queue, outbox: Wak
         recipients: stores.recipients.clone(),
         templates: templates.clone(),
         clock: clock.clone(),
-        outbox,
+        outbox: outbox.clone(),
     };
     let events = EventApi {
         intake,
@@ -53,6 +53,7 @@ pub(crate) fn add_to(routes: Routes, stores: &Stores, queue: &Queue, outbox: Wak
         store: stores.templates.clone(),
         library: templates.clone(),
         clock: clock.clone(),
+        outbox,
     });
     routes
         .add_service(NotificationServiceServer::new(notifications))

@@ -2,6 +2,7 @@
 //! features.
 
 pub(crate) mod search;
+pub(crate) mod sequence;
 #[cfg(test)]
 pub(crate) mod testing;
 
@@ -16,6 +17,7 @@ use slipway_store::{outbox::OutboxStore, receipts::ReceiptStore};
 
 use crate::{
     activity::store::{ActivityStore, StoredEntry},
+    audit::{Entry, store::AuditStore},
     dead_letters::store::{DeadLetterStore, StoredDeadLetter},
     incidents::{Incident, store::IncidentStore},
     notification::{
@@ -34,6 +36,9 @@ use crate::{
 
 /// The MongoDB database of this service.
 pub const DATABASE: &str = "slipway_notify";
+
+/// The name of this service's store in an SQLite file.
+pub(crate) const NAME: &str = "notify";
 
 /// A page ends early when the texts of its items are larger than this, so that it stays below the 4
 /// MiB that gRPC clients accept by default. An activity has at most 100 KiB: two tasks with their
@@ -57,6 +62,7 @@ const COLLECTIONS: Schema = &[
     StoredDeadLetter::COLLECTION,
     Stored::COLLECTION,
     StoredEntry::COLLECTION,
+    Entry::COLLECTION,
 ];
 
 /// The stores of notify-svc.
@@ -66,6 +72,8 @@ pub struct Stores {
     pub documents: Documents,
     /// The activity log.
     pub activity: ActivityStore,
+    /// The audit trail.
+    pub audit: AuditStore,
     /// Dead letters.
     pub dead_letters: DeadLetterStore,
     /// Incidents.
@@ -113,6 +121,7 @@ impl Stores {
     fn of(documents: Documents) -> Self {
         Self {
             activity: ActivityStore::new(documents.clone()),
+            audit: AuditStore::new(documents.clone()),
             receipts: documents.receipts(),
             outbox: documents.outbox(),
             sole_owner: documents.sole_owner(),
@@ -134,7 +143,7 @@ impl Stores {
 /// # Errors
 /// If the file cannot be used.
 pub(crate) fn open(path: &Path) -> Result<Documents, sqlite::StorageError> {
-    Documents::sqlite(path, "notify", COLLECTIONS)
+    Documents::sqlite(path, NAME, COLLECTIONS)
 }
 
 /// The database failed, or the data could not be stored.

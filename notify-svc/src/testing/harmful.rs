@@ -9,6 +9,7 @@ use slipway_proto::notify::v1::{
     PreviewTemplateRequest, PreviewTemplateResponse, template_service_server::TemplateService as _,
 };
 use slipway_runtime::clock::SystemClock;
+use slipway_store::outbox::Wake;
 use tonic::{Request, Status};
 
 use crate::{
@@ -30,6 +31,7 @@ impl Previews {
             store: stores.templates.clone(),
             library: Arc::new(library),
             clock: Arc::new(SystemClock),
+            outbox: Wake::default(),
         })))
     }
 

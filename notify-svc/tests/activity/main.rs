@@ -1,5 +1,5 @@
 //! The activity feed, through the entry point of the binary: events go into the bus, entries come
-//! out of the service.
+//! out of the service. So do entries of the audit trail.
 
 #![allow(
     clippy::unwrap_used,
@@ -9,4 +9,5 @@
 mod consuming;
 mod harness;
 mod list;
+mod recording;
 mod watch;

@@ -5,6 +5,8 @@
 //! of a record. Within a major version a payload may only gain optional fields, so that old readers
 //! and old writers continue to work; a test checks this against the committed schemas.
 
+mod admin;
+mod change;
 mod chat;
 mod comment;
 mod notification;
@@ -13,6 +15,8 @@ mod system;
 mod task;
 mod user;
 
+pub use admin::{DeadLetterReplayedEvent, TemplateDeletedEvent, TemplateUpdatedEvent};
+pub use change::FieldChange;
 pub use chat::ChatAnsweredEvent;
 pub use comment::{CommentPostedEvent, CommentRepliedEvent, CommentedTask};
 pub use notification::{
@@ -80,8 +84,14 @@ pub const SYSTEM: Topic = Topic {
     partitions: 3,
 };
 
+/// Acts of administrators that change Slipway itself; keyed by the administrator's user id.
+pub const ADMIN: Topic = Topic {
+    name: "slipway.admin",
+    partitions: 3,
+};
+
 /// Every topic with events.
-pub const TOPICS: &[Topic] = &[USERS, RELEASES, FORUM, CHAT, NOTIFICATIONS, SYSTEM];
+pub const TOPICS: &[Topic] = &[USERS, RELEASES, FORUM, CHAT, NOTIFICATIONS, SYSTEM, ADMIN];
 
 /// The payload of one type of event.
 pub trait Payload: Serialize + DeserializeOwned + JsonSchema {
@@ -206,6 +216,9 @@ catalogue! {
     NotificationSent(NotificationSentEvent): "notification.sent" / 1 on NOTIFICATIONS,
     NotificationFailed(NotificationFailedEvent): "notification.failed" / 1 on NOTIFICATIONS,
     SystemError(SystemErrorEvent): "system.error" / 1 on SYSTEM,
+    TemplateUpdated(TemplateUpdatedEvent): "template.updated" / 1 on ADMIN,
+    TemplateDeleted(TemplateDeletedEvent): "template.deleted" / 1 on ADMIN,
+    DeadLetterReplayed(DeadLetterReplayedEvent): "dead_letter.replayed" / 1 on ADMIN,
 }
 
 impl EventType {

@@ -5,7 +5,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
-use super::UserRef;
+use super::{FieldChange, UserRef};
 
 /// `release.created`: a release was planned. Its tasks follow as `task.created`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
@@ -95,6 +95,9 @@ pub struct ReleaseUpdatedEvent {
     pub completed_tasks: u32,
     /// The changed fields: `name`, `description`, `version`.
     pub changed: Vec<String>,
+    /// Their values before and after. Absent in events of older versions.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub changes: Vec<FieldChange>,
 }
 
 /// `release.deleted`: a release of which nothing was started was deleted. Its tasks follow as

@@ -5,7 +5,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
-use super::UserRef;
+use super::{FieldChange, UserRef};
 
 /// The state of a task.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
@@ -128,6 +128,9 @@ pub struct TaskUpdatedEvent {
     /// The changed fields: `title`, `description`, `assignee`, `orderIndex`, `dueAt`, `priority`,
     /// `tags`, `remindBeforeMinutes`, `recurrence`. A newer version may have others.
     pub changed: Vec<String>,
+    /// Their values before and after, as in `task`. Absent in events of older versions.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub changes: Vec<FieldChange>,
     /// The owner before the change; absent if the owner was not changed.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub previous_assignee: Option<UserRef>,

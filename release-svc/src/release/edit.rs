@@ -113,7 +113,7 @@ impl Release {
         let mut events = vec![ReleaseEvent::TaskUpdated {
             task: id,
             changed,
-            previous_assignee: is_reassigned.then(|| before.assignee.clone()),
+            before: Box::new(before.clone()),
         }];
         if is_reassigned {
             events.push(release.assignment(id));
@@ -171,7 +171,8 @@ impl Release {
                 task.revision = release.revision;
             }
         }
-        let events = vec![ReleaseEvent::Updated(changed)];
+        let before = Box::new(self.without_tasks());
+        let events = vec![ReleaseEvent::Updated { changed, before }];
         Ok(Decision::new(Some(self), release, events))
     }
 

@@ -1,6 +1,7 @@
 //! Turns the events of a decision into bus events with their payloads.
 
 use jiff::{SignedDuration, Timestamp};
+use serde::Serialize;
 use slipway_bus::{Actor, Event, event::Origin};
 use slipway_proto::events::{self as payload, Payload as _};
 use uuid::Uuid;
@@ -35,8 +36,8 @@ pub fn of(decision: &Decision, actor: &Actor, now: Timestamp) -> Vec<Event> {
                 ReleaseEvent::Reopened => event(release.id.0).wrap(&reopened(release)),
                 ReleaseEvent::Ready => event(release.id.0).wrap(&ready(release)),
                 ReleaseEvent::Completed => event(release.id.0).wrap(&completed(release, now)),
-                ReleaseEvent::Updated(changed) => {
-                    event(release.id.0).wrap(&updated(release, changed))
+                ReleaseEvent::Updated { changed, before } => {
+                    event(release.id.0).wrap(&updated(release, changed, before))
                 }
                 ReleaseEvent::Deleted => {
                     event(release.id.0).wrap(&deleted(release, &decision.events))
@@ -44,12 +45,8 @@ pub fn of(decision: &Decision, actor: &Actor, now: Timestamp) -> Vec<Event> {
                 ReleaseEvent::TaskUpdated {
                     task: id,
                     changed,
-                    previous_assignee,
-                } => event(id.0).wrap(&payload::TaskUpdatedEvent {
-                    task: task_data(release, task(*id)?),
-                    changed: names(changed),
-                    previous_assignee: previous_assignee.as_ref().map(user),
-                }),
+                    before,
+                } => event(id.0).wrap(&task_updated(release, task(*id)?, changed, before)),
                 ReleaseEvent::TaskDeleted(task) => {
                     let data = task_data(release, task);
                     event(task.id.0).wrap(&payload::TaskDeletedEvent { task: data })
@@ -177,7 +174,11 @@ fn completed(release: &Release, now: Timestamp) -> payload::ReleaseCompletedEven
     }
 }
 
-fn updated(release: &Release, changed: &[&'static str]) -> payload::ReleaseUpdatedEvent {
+fn updated(
+    release: &Release,
+    changed: &[&'static str],
+    before: &Release,
+) -> payload::ReleaseUpdatedEvent {
     payload::ReleaseUpdatedEvent {
         release_id: release.id.0,
         release_name: release.name.to_string(),
@@ -187,7 +188,34 @@ fn updated(release: &Release, changed: &[&'static str]) -> payload::ReleaseUpdat
         total_tasks: count(release.tasks.len()),
         completed_tasks: count(release.completed_tasks()),
         changed: names(changed),
+        changes: changes(changed, before, &release.without_tasks()),
     }
+}
+
+fn task_updated(
+    release: &Release,
+    task: &Task,
+    changed: &[&'static str],
+    before: &Task,
+) -> payload::TaskUpdatedEvent {
+    let (previous, current) = (task_data(release, before), task_data(release, task));
+    let is_reassigned = previous.assignee != current.assignee;
+    payload::TaskUpdatedEvent {
+        changed: names(changed),
+        changes: changes(changed, &previous, &current),
+        previous_assignee: is_reassigned.then_some(previous.assignee),
+        task: current,
+    }
+}
+
+/// The values of the changed fields. Both states name their fields as the API does.
+fn changes(
+    changed: &[&'static str],
+    before: &impl Serialize,
+    after: &impl Serialize,
+) -> Vec<payload::FieldChange> {
+    payload::FieldChange::between(changed, before, after)
+        .expect("states are structs of plain fields")
 }
 
 fn deleted(release: &Release, events: &[ReleaseEvent]) -> payload::ReleaseDeletedEvent {

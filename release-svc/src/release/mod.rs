@@ -201,8 +201,13 @@ pub enum ReleaseEvent {
     Ready,
     /// It was declared done.
     Completed,
-    /// Its name, description or version was changed: the fields by their names in the API.
-    Updated(Vec<&'static str>),
+    /// Its name, description or version was changed.
+    Updated {
+        /// What was changed: the fields by their names in the API.
+        changed: Vec<&'static str>,
+        /// The release before, without its tasks.
+        before: Box<Release>,
+    },
     /// It was deleted.
     Deleted,
     /// A task was added.
@@ -234,8 +239,8 @@ pub enum ReleaseEvent {
         task: TaskId,
         /// What was changed: the fields by their names in the API.
         changed: Vec<&'static str>,
-        /// Its owner before, if it has a new one.
-        previous_assignee: Option<UserRef>,
+        /// The task before.
+        before: Box<Task>,
     },
     /// The series of a task ended with it.
     RecurrenceEnded {

@@ -103,7 +103,7 @@ fn a_path_that_only_a_shell_expands_is_refused() {
     }
     let mut checked = 0;
     check(&Cli::command(), &[], &mut checked);
-    assert_eq!(checked, 9);
+    assert_eq!(checked, 10);
 }
 
 #[test]
@@ -111,6 +111,7 @@ fn a_number_is_made_of_digits() {
     for (line, range) in [
         ("watch --after", "from 0 to 9223372036854775807"),
         ("dead-letters list --limit", "from 1 to 4294967295"),
+        ("audit list --limit", "from 1 to 4294967295"),
     ] {
         for number in ["x", "", "+5", "-1", "1.0", "99999999999999999999"] {
             let refused = refusal(line.split(' ').chain([number]));
@@ -133,6 +134,8 @@ fn the_help_of_a_client_command_shows_what_concerns_it() {
         "dead-letters list",
         "dead-letters show",
         "dead-letters replay",
+        "audit list",
+        "audit evidence",
     ] {
         let help = help(line);
         for shown in ["--url", "--username", "--config", "--http-addr", "Example:"] {
@@ -165,6 +168,9 @@ fn the_help_of_a_server_shows_the_settings_that_it_reads() {
     assert!(help("all").contains("--chat-queue"));
     assert!(help("config check").contains("--data-dir"));
     assert!(!help("man").contains("--data-dir"));
+    let verify = help("audit verify");
+    assert!(verify.contains("--data-dir") && verify.contains("--mongodb-url"));
+    assert!(!verify.contains("--smtp-url") && !verify.contains("--http-addr"));
 }
 
 #[test]

@@ -6,6 +6,7 @@
 
 mod answers;
 mod arrivals;
+mod audit;
 mod comments;
 mod events;
 mod floods;
@@ -57,6 +58,8 @@ pub(crate) enum Row {
     Threads,
     /// 100 answers of a slow model at once
     Answers,
+    /// Verification of an audit trail of 100,000 entries
+    Audit,
     /// How long a refusal takes while a service is gone or paused
     Shed,
     /// Notifications a second, and from a command to the mail server
@@ -113,6 +116,7 @@ impl Row {
             Self::Pages => comments::pages(plan).await,
             Self::Threads => comments::threads().await,
             Self::Answers => answers::answers().await,
+            Self::Audit => audit::audit().await,
             Self::Shed => shed::shed(plan).await,
             Self::Mails => mails::mails(plan).await,
             Self::Floods => floods::floods(plan).await,

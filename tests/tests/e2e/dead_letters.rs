@@ -14,7 +14,7 @@ use uuid::Uuid;
 const DEAD_LETTERS: &str = "/admin/dead-letters";
 
 /// An event of the type `user.registered`.
-fn registered(event: Uuid, payload: &str) -> Record {
+pub(crate) fn registered(event: Uuid, payload: &str) -> Record {
     let headers = [
         ("ce_specversion", "1.0"),
         ("ce_id", &event.to_string()),

@@ -4,6 +4,7 @@
 
 mod api;
 mod assistant;
+mod audit;
 mod backup;
 mod commands;
 mod concurrency;

@@ -11,7 +11,7 @@ use std::{
 };
 
 use http::{HeaderMap, Request, Response, header::AUTHORIZATION};
-use tonic::{Status, body::Body};
+use tonic::{Status, body::Body, transport::server::TcpConnectInfo};
 use tower::{Layer, Service};
 use tracing::{Span, field::display};
 
@@ -22,12 +22,15 @@ use super::{
 };
 use crate::{
     error::{Fault, Kind},
-    metadata::{CLIENT_ADDRESS, IDEMPOTENCY_KEY, SERVICE_TOKEN},
+    metadata::{CLIENT_ADDRESS, IDEMPOTENCY_KEY, REQUEST_ID, SERVICE_TOKEN},
 };
-use slipway_runtime::telemetry::access::Requester;
+use slipway_runtime::{
+    request::{RequestInfo, is_id},
+    telemetry::access::Requester,
+};
 
 /// Adds the access check to a service. An authorized call has its [`Principal`] in the request's
-/// extensions. A proxy's metadata about its client reaches the service only if the call also has a
+/// extensions, and is handled within its [`RequestInfo`]. A proxy's metadata about its client reaches the service only if the call also has a
 /// service token ([`SERVICE_TOKEN`]).
 #[derive(Clone)]
 pub struct AccessLayer {
@@ -156,6 +159,21 @@ fn forwarded_for(headers: &HeaderMap) -> Option<IpAddr> {
     headers.get(CLIENT_ADDRESS)?.to_str().ok()?.parse().ok()
 }
 
+/// The call as the events that it causes describe it. Call it only after the process that forwards
+/// the call is authenticated.
+fn request_info(request: &Request<Body>) -> RequestInfo {
+    let id = request.headers().get(REQUEST_ID);
+    let id = id.filter(|id| is_id(id.as_bytes()));
+    let peer = || {
+        let peer = request.extensions().get::<TcpConnectInfo>()?.remote_addr?;
+        Some(peer.ip().to_canonical())
+    };
+    RequestInfo {
+        id: id.and_then(|id| id.to_str().ok()).map(str::to_owned),
+        address: forwarded_for(request.headers()).or_else(peer),
+    }
+}
+
 /// The token in an `authorization: Bearer …` header.
 #[must_use]
 pub fn bearer(headers: &HeaderMap) -> Option<&str> {
@@ -265,7 +283,8 @@ where
                 request.extensions_mut().insert(Arc::clone(principal));
             }
             if !layer.policies.streams(request.uri().path()) {
-                return inner.call(request).await;
+                let info = request_info(&request);
+                return info.scope(inner.call(request)).await;
             }
             let principal = principal.as_deref();
             match layer.streams.open(principal) {
@@ -350,6 +369,49 @@ mod tests {
             .map(|(name, value)| (name.to_string(), value.to_str().unwrap().to_owned()))
             .filter(|(name, _)| name.starts_with("slipway-"))
             .collect()
+    }
+
+    #[tokio::test]
+    async fn a_call_is_handled_as_a_part_of_its_request() {
+        let clock: SharedClock = Arc::new(ManualClock::at(Timestamp::now()));
+        let secret = ServiceSecret::random();
+        let layer = layer(&Keyring::ephemeral(), &secret, &clock);
+        let gateway = ServiceTokens::new(secret, "gateway", clock).current();
+        let peer: IpAddr = [127, 0, 0, 1].into();
+        let too_long = "x".repeat(129);
+        for (metadata, id, address) in [
+            (vec![], None, peer),
+            (
+                vec![(REQUEST_ID, "r-1"), (CLIENT_ADDRESS, ADDRESS)],
+                Some("r-1"),
+                peer,
+            ),
+            (vec![(REQUEST_ID, &*too_long)], None, peer),
+            (
+                vec![(CLIENT_ADDRESS, ADDRESS), (SERVICE_TOKEN, &*gateway)],
+                None,
+                ADDRESS.parse().unwrap(),
+            ),
+        ] {
+            let service = layer.layer(service_fn(async |_: Request<Body>| {
+                let mut response = Response::new(Body::empty());
+                response.extensions_mut().insert(RequestInfo::current());
+                Ok::<_, Infallible>(response)
+            }));
+            let mut request = Request::builder()
+                .uri("/slipway.identity.v1.IdentityService/Login")
+                .extension(TcpConnectInfo {
+                    local_addr: None,
+                    remote_addr: Some((peer, 7).into()),
+                });
+            for (name, value) in metadata {
+                request = request.header(name, value);
+            }
+            let request = request.body(Body::empty()).unwrap();
+            let response = service.oneshot(request).await.unwrap();
+            let info = response.extensions().get::<RequestInfo>().unwrap();
+            assert_eq!((info.id.as_deref(), info.address), (id, Some(address)));
+        }
     }
 
     #[tokio::test]

@@ -8,7 +8,7 @@ use tonic::metadata::{Ascii, MetadataMap, MetadataValue};
 use super::deadline::Deadline;
 use crate::{
     access,
-    metadata::{CLIENT_ADDRESS, IDEMPOTENCY_KEY, SERVICE_TOKEN},
+    metadata::{CLIENT_ADDRESS, IDEMPOTENCY_KEY, REQUEST_ID, SERVICE_TOKEN},
 };
 
 /// Metadata and deadline of an outgoing call: on whose behalf it is made, and how long it may take.
@@ -21,6 +21,8 @@ pub struct Outbound {
     pub deadline: Option<Duration>,
     /// The client's idempotency key.
     pub idempotency_key: Option<String>,
+    /// The id of the client's request.
+    pub request_id: Option<String>,
     /// The client for which the gateway forwards the call.
     pub client: Option<ForwardedClient>,
 }
@@ -70,6 +72,7 @@ impl Outbound {
         let entries = [
             (AUTHORIZATION.as_str(), bearer.as_deref()),
             (IDEMPOTENCY_KEY, self.idempotency_key.as_deref()),
+            (REQUEST_ID, self.request_id.as_deref()),
             (CLIENT_ADDRESS, address.as_deref()),
             (SERVICE_TOKEN, service_token),
         ];

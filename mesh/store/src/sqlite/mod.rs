@@ -46,6 +46,11 @@ impl Adapter {
         Ok(Self { db })
     }
 
+    pub(crate) fn open_read_only(path: &Path, name: &'static str) -> Result<Self, StorageError> {
+        let db = Database::open_read_only(path, name)?;
+        Ok(Self { db })
+    }
+
     pub(crate) fn database(&self) -> &Database {
         &self.db
     }

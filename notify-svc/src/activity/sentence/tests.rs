@@ -132,6 +132,7 @@ fn about_releases() -> Vec<(Event, &'static str, Vec<Uuid>)> {
         total_tasks: 6,
         completed_tasks: 5,
         changed: vec!["name".into(), "version".into()],
+        changes: Vec::new(),
     };
     let deleted = ReleaseDeletedEvent {
         release_id: RELEASE,
@@ -257,6 +258,7 @@ fn about_tasks() -> Vec<(Event, &'static str, Vec<Uuid>)> {
     let updated = |changed: &[&str], previous: Option<Uuid>| TaskUpdatedEvent {
         task: build(),
         changed: changed.iter().map(|name| (*name).into()).collect(),
+        changes: Vec::new(),
         previous_assignee: previous.map(|id| UserRef {
             id,
             username: "bob".into(),

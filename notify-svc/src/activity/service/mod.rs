@@ -13,6 +13,7 @@ use tokio_util::sync::CancellationToken;
 use tonic::{Request, Response, Status};
 
 use super::{log_end::LogEnd, store::ActivityStore};
+pub(crate) use translate::type_patterns;
 use watch::Watcher;
 
 /// The service.

@@ -47,21 +47,7 @@ pub(super) fn query(request: &ActivityServiceListRequest, caller: Uuid) -> Resul
 }
 
 fn filter(wanted: &ActivityFilter, caller: Uuid) -> Result<Filter, Fault> {
-    if wanted.types.len() > MAX_TYPES {
-        let message = format!("must be at most {MAX_TYPES} types or families");
-        return Err(Fault::invalid_field("filter.types", message));
-    }
-    let types = wanted
-        .types
-        .iter()
-        .map(|text| text.parse::<TypePattern>())
-        .collect::<Result<Vec<_>, _>>()
-        .map_err(|error| Fault::invalid_field("filter.types", error.to_string()))?;
-    if let Some(unknown) = types.iter().find(|wanted| !wanted.is_known()) {
-        let message = format!("{MalformedPattern}; there is none called {unknown}");
-        let message = shortened(&message, LONGEST_MESSAGE);
-        return Err(Fault::invalid_field("filter.types", message));
-    }
+    let types = type_patterns(&wanted.types)?;
     let release_id = match wanted.release_id.as_str() {
         "" => None,
         text => Some(
@@ -74,6 +60,30 @@ fn filter(wanted: &ActivityFilter, caller: Uuid) -> Result<Filter, Fault> {
         release_id,
         person: wanted.mine.then_some(caller),
     })
+}
+
+/// The types and families in a filter.
+///
+/// # Errors
+/// If one is malformed or does not exist, or there are too many.
+pub(crate) fn type_patterns(wanted: &[String]) -> Result<Vec<TypePattern>, Fault> {
+    if wanted.len() > MAX_TYPES {
+        let message = format!("must be at most {MAX_TYPES} types or families");
+        return Err(Fault::invalid_field("filter.types", message));
+    }
+    let types = wanted
+        .iter()
+        .map(|text| text.parse::<TypePattern>())
+        .collect::<Result<Vec<_>, _>>()
+        .map_err(|error| Fault::invalid_field("filter.types", error.to_string()))?;
+    match types.iter().find(|wanted| !wanted.is_known()) {
+        None => Ok(types),
+        Some(unknown) => {
+            let message = format!("{MalformedPattern}; there is none called {unknown}");
+            let message = shortened(&message, LONGEST_MESSAGE);
+            Err(Fault::invalid_field("filter.types", message))
+        }
+    }
 }
 
 /// Translates an entry.

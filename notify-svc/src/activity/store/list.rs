@@ -6,11 +6,11 @@ use slipway_store::{BY_ID, Index, Query as Part, StoreError as DocumentError};
 
 use super::{
     ActivityStore, Direction, Query,
-    stored::{BY_FAMILY, BY_PERSON, BY_RELEASE, BY_TYPE, Found, StoredEntry, place},
+    stored::{BY_FAMILY, BY_PERSON, BY_RELEASE, BY_TYPE, Found, StoredEntry},
 };
 use crate::{
     activity::{Entry, Filter, TypePattern},
-    store::{StoreError, search::Search},
+    store::{StoreError, search::Search, sequence::place},
 };
 
 /// Number of entries to read at a time when the filter may reject some of them.

@@ -1,9 +1,5 @@
-//! Stores the activity log: one document for each entry, whose id is the sequence number.
-//!
-//! A writer assigns the numbers after the highest one it reads, and inserts its entries in that
-//! order. If another writer has used a number, the insert is refused and the writer reads again. So
-//! numbers have no gaps and no duplicates with any number of writers. The event id is a unique key,
-//! so an event is logged only once.
+//! Stores the activity log: one document for each entry, whose id is the sequence number. The
+//! numbers are assigned as in every [log](crate::store::sequence).
 
 mod list;
 mod stored;
@@ -11,25 +7,20 @@ mod stored;
 #[cfg(test)]
 pub(crate) mod tests;
 
-use std::{collections::HashSet, fmt};
+use std::fmt;
 
+use async_trait::async_trait;
 use jiff::Timestamp;
-use slipway_runtime::contention::back_off;
-use slipway_store::{BY_ID, Documents, Query as Part, Write};
+use slipway_store::{BY_ID, Documents, Index, Query as Part, Write};
 
+use self::stored::EVENT;
 pub(crate) use self::stored::StoredEntry;
-use self::stored::{EVENT, place};
 use super::{Activity, Entry, Filter};
-use crate::store::StoreError;
-
-/// The result of an append.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Appended {
-    /// How many activities were new.
-    pub count: u64,
-    /// The newest number now.
-    pub newest: u64,
-}
+pub use crate::store::sequence::Appended;
+use crate::store::{
+    StoreError,
+    sequence::{Following, Log, place},
+};
 
 /// The order of a list.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -137,37 +128,7 @@ impl ActivityStore {
         activities: Vec<Activity>,
         now: Timestamp,
     ) -> Result<Appended, StoreError> {
-        let mut seen = HashSet::new();
-        let mut waiting = activities;
-        waiting.retain(|activity| seen.insert(activity.id));
-        let (mut count, mut newest) = (0, self.newest().await?);
-        for attempt in 0.. {
-            let new = (newest + 1..).zip(waiting);
-            let new = new.map(|(sequence, activity)| StoredEntry::new(sequence, activity, now));
-            let new: Vec<_> = new.collect();
-            let writes = new.iter().map(Write::insert).collect();
-            let (done, refused) = self.0.write_in_order(writes).await?;
-            count += done as u64;
-            newest += done as u64;
-            if refused.is_none() {
-                break;
-            }
-            // Another writer has used the number, or has logged the same event.
-            back_off(attempt).await;
-            let rest = new.into_iter().skip(done).map(|new| new.activity);
-            waiting = self.unknown(rest.collect()).await?;
-            newest = self.newest().await?;
-        }
-        Ok(Appended { count, newest })
-    }
-
-    /// The activities whose events are not in the log.
-    async fn unknown(&self, mut activities: Vec<Activity>) -> Result<Vec<Activity>, StoreError> {
-        let ids: Vec<_> = activities.iter().map(|one| one.id.to_string()).collect();
-        let known = self.0.find_many(&EVENT, &ids).await?.into_iter();
-        let known: HashSet<_> = known.map(|known: StoredEntry| known.activity.id).collect();
-        activities.retain(|activity| !known.contains(&activity.id));
-        Ok(activities)
+        AppendedAt(now).append(&self.0, activities).await
     }
 
     /// The entries after a number, oldest first, at most `limit`.
@@ -227,5 +188,38 @@ impl ActivityStore {
         let delete = self.0.write_in_order(old.map(Write::delete).collect());
         let (deleted, _) = delete.await?;
         Ok(deleted)
+    }
+}
+
+/// The log, to which something is appended at this time.
+struct AppendedAt(Timestamp);
+
+#[async_trait]
+impl Log for AppendedAt {
+    type Item = Activity;
+    type Entry = StoredEntry;
+
+    const EVENT: Index = EVENT;
+
+    fn event(activity: &Activity) -> String {
+        activity.id.to_string()
+    }
+
+    async fn following(
+        &self,
+        documents: &Documents,
+        activities: Vec<Activity>,
+    ) -> Result<Following<StoredEntry>, StoreError> {
+        let newest = ActivityStore(documents.clone()).newest().await?;
+        let entries = (newest + 1..).zip(activities);
+        let entries = entries.map(|(number, activity)| StoredEntry::new(number, activity, self.0));
+        Ok(Following {
+            newest,
+            entries: entries.collect(),
+        })
+    }
+
+    fn item(entry: StoredEntry) -> Activity {
+        entry.activity
     }
 }

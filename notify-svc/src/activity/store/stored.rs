@@ -5,7 +5,10 @@ use serde::{Deserialize, Serialize};
 use slipway_store::{BY_ID, Collection, Document, Entries, Index};
 use uuid::Uuid;
 
-use crate::activity::{Activity, Entry};
+use crate::{
+    activity::{Activity, Entry},
+    store::sequence::place,
+};
 
 /// Each event is logged once.
 pub(super) const EVENT: Index = Index::unique("event");
@@ -52,11 +55,6 @@ impl From<StoredEntry> for Entry {
             activity: logged.activity,
         }
     }
-}
-
-/// The document id for a number; ids sort in the order of the numbers.
-pub(super) fn place(sequence: u64) -> String {
-    format!("{sequence:020}")
 }
 
 impl Document for StoredEntry {

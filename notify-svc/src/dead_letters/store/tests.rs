@@ -213,7 +213,7 @@ async fn lists_have_what_matches_the_filter_newest_first(open: impl Fn() -> Open
     store.file(filed.clone()).await.unwrap();
     for letter in filed.iter_mut().step_by(4) {
         let record = back(letter);
-        assert!(store.replay(letter.id, act(None), record).await.unwrap());
+        assert!(store.replay(letter.id, act(None), [record]).await.unwrap());
         letter.state = State::Replayed;
     }
     let all: Vec<_> = filed.iter().rev().map(Filed::summary).collect();
@@ -281,7 +281,7 @@ async fn only_one_of_concurrent_replays_succeeds(open: impl Fn() -> Opened) {
         tokio::spawn(async move {
             barrier.wait().await;
             let act = act(Some(&n.to_string()));
-            store.replay(filed.id, act, back(&filed)).await.unwrap()
+            store.replay(filed.id, act, [back(&filed)]).await.unwrap()
         })
     });
     let done = join_all(replays).await.into_iter().map(Result::unwrap);
@@ -290,7 +290,12 @@ async fn only_one_of_concurrent_replays_succeeds(open: impl Fn() -> Opened) {
     assert_eq!((found.state, found.acts.len()), (State::Replayed, 1));
     assert_eq!(outbox.count().await.unwrap(), 1);
     let nobody = DeadLetterId::generate();
-    assert!(!store.replay(nobody, act(None), back(&filed)).await.unwrap());
+    assert!(
+        !store
+            .replay(nobody, act(None), [back(&filed)])
+            .await
+            .unwrap()
+    );
     assert_eq!(outbox.count().await.unwrap(), 1);
 }
 
@@ -302,7 +307,7 @@ async fn a_replay_is_published_with_its_record(open: impl Fn() -> Opened) {
     let edited = act(Some("{}"));
     assert!(
         store
-            .replay(filed.id, edited.clone(), record.clone())
+            .replay(filed.id, edited.clone(), [record.clone()])
             .await
             .unwrap()
     );

@@ -18,11 +18,13 @@ const LONGEST_NAME: usize = 64;
 const OWN_FAMILIES: &[&str] = &[
     "chat",
     "comment",
+    "dead_letter",
     "notification",
     "release",
     "slipway",
     "system",
     "task",
+    "template",
     "user",
 ];
 

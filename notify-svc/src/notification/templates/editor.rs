@@ -6,9 +6,12 @@ use serde_json::{Map, Value};
 use slipway_proto::events::UserRef;
 use slipway_rpc::error::{Fault, FieldError, Kind};
 use slipway_runtime::{clock::SharedClock, text::clean_lines};
+use slipway_store::outbox::Wake;
 
 use super::{
-    Body, Busy, Content, Current, Flaw, Library, OwnType, RenderError, Version, check, present,
+    Body, Busy, Content, Current, Flaw, Library, OwnType, RenderError, Version,
+    changed::event,
+    check, present,
     store::{OWN_TYPES, Saved, TemplateStore},
 };
 use crate::{notification::Subject, store::PAGE_WEIGHT};
@@ -18,6 +21,8 @@ pub(crate) struct Editor {
     pub(crate) store: TemplateStore,
     pub(crate) library: Arc<Library>,
     pub(crate) clock: SharedClock,
+    /// Woken when there are events to publish.
+    pub(crate) outbox: Wake,
 }
 
 impl Editor {
@@ -136,8 +141,10 @@ impl Editor {
                 author: author.clone(),
                 at: self.clock.now(),
             };
-            match self.store.append(version).await? {
+            let event = event(&current, &version);
+            match self.store.append(version, &[event]).await? {
                 Saved::Stored => {
+                    self.outbox.wake(author.id);
                     tracing::info!(
                         kind,
                         number = latest + 1,

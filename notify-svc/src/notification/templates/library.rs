@@ -341,7 +341,7 @@ mod tests {
             stored("order-placed", "{{ 'x' * 9 }}"),
             stored("order-sent", "Order {{ orderId }}"),
         ] {
-            store.append(version).await.unwrap();
+            store.append(version, &[]).await.unwrap();
         }
         library.look().await.unwrap();
         let body = library.body("task.assigned", &sample, "ada").await.unwrap();

@@ -16,6 +16,7 @@
 //! many steps and room for so much text, and it runs on [`threads`] with a known stack.
 
 mod built_in;
+mod changed;
 mod check;
 mod edit;
 pub(crate) mod editor;

@@ -8,6 +8,7 @@ use std::collections::BTreeSet;
 
 use rand::seq::IteratorRandom as _;
 use serde::{Deserialize, Serialize};
+use slipway_bus::Event;
 use slipway_store::{Collection, Document, Documents, Entries, Index, Query, Refusal, Write};
 
 use super::Version;
@@ -58,7 +59,8 @@ pub(crate) struct Type {
 }
 
 impl Document for Type {
-    const COLLECTION: Collection = Collection::new("templates", 1, &[BY_NAME, SLOT, BY_SLOT]);
+    const COLLECTION: Collection =
+        Collection::new("templates", 1, &[BY_NAME, SLOT, BY_SLOT]).with_events();
 
     type Summary = (Head, Option<usize>);
 
@@ -183,14 +185,14 @@ impl TemplateStore {
         Ok(versions)
     }
 
-    /// Stores the version that follows the latest one of its type, unless its number is
+    /// Stores the version that follows the latest one of its type, with `events`, unless its number is
     /// not the next, or it would be of one of administrators' own types too many: those
     /// whose latest version has a sample. Of the versions before, only [`VERSIONS_KEPT`]
     /// stay.
     ///
     /// # Errors
     /// If the database is away. Then it is not known whether it is stored.
-    pub async fn append(&self, version: Version) -> Result<Saved, StoreError> {
+    pub async fn append(&self, version: Version, events: &[Event]) -> Result<Saved, StoreError> {
         let before: Option<Type> = self.0.get(&version.kind).await?;
         let number = before.as_ref().map_or(0, Document::revision);
         if number + 1 != version.number {
@@ -218,7 +220,7 @@ impl TemplateStore {
                 None => Write::insert(&after),
                 Some(before) => Write::replace(before, &after),
             };
-            match self.0.write(write).await? {
+            match self.0.write(write.with_events(events)).await? {
                 Ok(()) => break,
                 // Another type was faster to take the slot.
                 Err(Refusal::Taken(Some(_))) => after.slot = None,

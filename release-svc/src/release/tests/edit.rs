@@ -1,5 +1,6 @@
 //! Tests of changes, deletions and pauses, and of what they announce.
 
+use serde_json::json;
 use slipway_proto::events::{
     ReleaseDeletedEvent, ReleaseUpdatedEvent, TaskDeletedEvent, TaskPausedEvent, TaskPriority,
     TaskUpdatedEvent,
@@ -92,6 +93,21 @@ fn a_changed_task_is_announced_as_it_is_now_with_what_was_changed() {
         ]
     );
     assert_eq!(event.previous_assignee, None);
+    let fields = event.changes.iter().map(|change| &change.field);
+    assert!(fields.eq(&event.changed));
+    let changes = event
+        .changes
+        .iter()
+        .map(|change| (&change.from, &change.to));
+    let expected = [
+        (json!("a"), json!("b")),
+        (json!(""), json!("how")),
+        (json!(null), json!(at(7_200))),
+        (json!("NORMAL"), json!("HIGH")),
+        (json!(null), json!(["api", "ui"])),
+        (json!(null), json!(30)),
+    ];
+    assert!(changes.eq(expected.iter().map(|(from, to)| (from, to))));
     assert_eq!(changed.events.len(), 1, "nothing else happened");
     let task = &changed.release.tasks[0];
     assert_eq!(task.remind_at(), Some(at(5_400)));
@@ -337,6 +353,13 @@ fn a_renamed_release_is_announced_and_its_tasks_change_with_it() {
     let events: Vec<ReleaseUpdatedEvent> = payloads(&renamed);
     assert_eq!((&*events[0].release_name, &*events[0].version), ("s", "2"));
     assert_eq!(events[0].changed, ["name", "version"]);
+    let changes = events[0].changes.iter();
+    let changes = changes.map(|change| (&*change.field, &change.from, &change.to));
+    let expected = [
+        ("name", json!("r"), json!("s")),
+        ("version", json!(""), json!("2")),
+    ];
+    assert!(changes.eq(expected.iter().map(|(field, from, to)| (*field, from, to))));
     assert_eq!(renamed.release.tasks[0].revision, Revision(2));
     let renamed = renamed.release;
     let same = renamed.change(None, change("s", "2")).unwrap();

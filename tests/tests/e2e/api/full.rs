@@ -133,6 +133,14 @@ async fn at_rest(team: &Team) -> anyhow::Result<()> {
     let (registrations, comments) = (ENOUGH + 1, ENOUGH + 1);
     let entries = registrations + 4 * ENOUGH + comments;
     settled(&team.admin, entries as u64).await?;
+    // The same, and the templates that were saved.
+    let recorded = entries + 2 * ENOUGH - 1;
+    until(async || {
+        let page = team.admin.get("/admin/audit?limit=200").await?.expect(200);
+        ensure!(items(&page)?.len() == recorded, "not recorded: {page:#}");
+        Ok(())
+    })
+    .await?;
     until(async || {
         let page = team.admin.get("/admin/notifications?limit=200").await?;
         let page = page.expect(200);

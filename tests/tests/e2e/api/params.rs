@@ -17,6 +17,7 @@ async fn a_malformed_id_is_refused_and_an_unknown_one_not_found() -> anyhow::Res
     for (method, before, after, code) in [
         (Method::GET, "/releases", "", "RELEASE_NOT_FOUND"),
         (Method::PATCH, "/releases", "/complete", "RELEASE_NOT_FOUND"),
+        (Method::GET, "/releases", "/evidence", "RELEASE_NOT_FOUND"),
         (Method::GET, "/tasks", "", "TASK_NOT_FOUND"),
         (Method::PATCH, "/tasks", "/start", "TASK_NOT_FOUND"),
         (Method::PATCH, "/tasks", "/complete", "TASK_NOT_FOUND"),
@@ -85,6 +86,11 @@ async fn an_invalid_parameter_value_is_refused_by_name() -> anyhow::Result<()> {
             "/admin/dead-letters?from=2026-12-01T00:00:00Z&to=2026-12-01T00:00:00%2B01:00",
             "from",
         ),
+        (
+            "/admin/audit?from=2026-12-02T00:00:00Z&to=2026-12-01T00:00:00Z",
+            "from",
+        ),
+        ("/admin/audit?userId=admin", "userId"),
         ("/activity/stream?limit=5", "limit"),
         // Comments are always ordered by age.
         (
@@ -115,7 +121,7 @@ async fn a_malformed_type_of_activity_is_refused_by_list_and_stream_alike() -> a
         "1.x",
         &many,
     ] {
-        for path in ["/activity", "/activity/stream"] {
+        for path in ["/activity", "/activity/stream", "/admin/audit"] {
             let answer = team.admin.get(&format!("{path}?type={bad}")).await?;
             invalid(answer, "type");
         }

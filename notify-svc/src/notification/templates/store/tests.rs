@@ -52,7 +52,7 @@ fn version(kind: &str, number: u64) -> Version {
 
 async fn append(store: &TemplateStore, kind: &str, numbers: impl IntoIterator<Item = u64>) {
     for number in numbers {
-        let saved = store.append(version(kind, number)).await.unwrap();
+        let saved = store.append(version(kind, number), &[]).await.unwrap();
         assert_eq!(saved, Saved::Stored);
     }
 }
@@ -79,11 +79,11 @@ async fn a_version_is_read_as_it_was_written(open: impl Fn() -> TemplateStore) {
 
 async fn only_the_next_number_is_stored(open: impl Fn() -> TemplateStore) {
     let store = open();
-    let saved = store.append(version("a-type", 2)).await.unwrap();
+    let saved = store.append(version("a-type", 2), &[]).await.unwrap();
     assert_eq!(saved, Saved::Overtaken);
     append(&store, "a-type", 1..=2).await;
     for number in [1, 2, 4] {
-        let saved = store.append(version("a-type", number)).await.unwrap();
+        let saved = store.append(version("a-type", number), &[]).await.unwrap();
         assert_eq!(saved, Saved::Overtaken);
     }
     assert_eq!(store.heads().await.unwrap(), [head("a-type", 2)]);
@@ -99,7 +99,7 @@ async fn of_saves_that_race_one_is_stored(open: impl Fn() -> TemplateStore) {
             let mut version = version("a-type", number);
             version.author.username = format!("racer-{n}");
             tokio::spawn(async move {
-                let saved = store.append(version).await.unwrap();
+                let saved = store.append(version, &[]).await.unwrap();
                 (saved == Saved::Stored).then(|| format!("racer-{n}"))
             })
         });
@@ -142,7 +142,7 @@ async fn old_versions_make_room(open: impl Fn() -> TemplateStore) {
 /// Saves the first version of so many types of administrators' own.
 async fn fill(store: &TemplateStore, types: usize) {
     for n in 0..types {
-        let saved = store.append(version(&format!("own-{n}"), 1)).await;
+        let saved = store.append(version(&format!("own-{n}"), 1), &[]).await;
         assert_eq!(saved.unwrap(), Saved::Stored);
     }
 }
@@ -152,7 +152,7 @@ async fn administrators_have_so_many_types_of_their_own_and_no_more(
 ) {
     let store = open();
     fill(&store, OWN_TYPES).await;
-    let save = async |version| store.append(version).await.unwrap();
+    let save = async |version| store.append(version, &[]).await.unwrap();
     assert_eq!(save(version("one-more", 1)).await, Saved::Full);
     assert_eq!(store.heads().await.unwrap().len(), OWN_TYPES);
     // One that is there can be saved, and one that came with Slipway, which has no sample.
@@ -176,7 +176,7 @@ async fn of_types_that_race_for_the_last_place_one_has_it(open: impl Fn() -> Tem
         let (store, barrier) = (open(), barrier.clone());
         tokio::spawn(async move {
             barrier.wait().await;
-            store.append(version(&format!("racer-{n}"), 1)).await
+            store.append(version(&format!("racer-{n}"), 1), &[]).await
         })
     });
     let saved: Vec<_> = join_all(racing).await;
