@@ -81,7 +81,7 @@ mod tests {
     use super::*;
     use crate::audit::chain::tests::entry;
 
-    fn changes(event_type: &str, data: Value) -> Vec<FieldChange> {
+    fn changes(event_type: &str, data: &Value) -> Vec<FieldChange> {
         of(&Entry {
             event_type: event_type.to_owned(),
             schema: format!("{event_type}/1"),
@@ -97,7 +97,7 @@ mod tests {
             "completedTasks": 1, "reopenedCount": 2,
         });
         assert_eq!(
-            changes("release.reopened", data),
+            changes("release.reopened", &data),
             [
                 change("status", json!("COMPLETED"), json!("OPEN")),
                 change("reopenedCount", json!(1), json!(2)),
@@ -112,13 +112,13 @@ mod tests {
             "changes": [{"field": "subject", "from": "a", "to": null}],
         });
         let expected = [change("subject", json!("a"), Value::Null)];
-        assert_eq!(changes("template.updated", data.clone()), expected);
-        assert_eq!(changes("template.deleted", data), expected);
+        assert_eq!(changes("template.updated", &data), expected);
+        assert_eq!(changes("template.deleted", &data), expected);
     }
 
     #[test]
     fn nothing_is_known_of_another_version_or_of_data_that_does_not_fit() {
-        assert_eq!(changes("template.updated", json!({})), []);
-        assert_eq!(changes("template.renamed", json!({})), []);
+        assert_eq!(changes("template.updated", &json!({})), []);
+        assert_eq!(changes("template.renamed", &json!({})), []);
     }
 }

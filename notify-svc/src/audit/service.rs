@@ -31,7 +31,7 @@ impl AuditService for AuditApi {
         request: Request<ListAuditEntriesRequest>,
     ) -> Result<Response<ListAuditEntriesResponse>, Status> {
         let request = request.into_inner();
-        let filter = filter(request.filter.unwrap_or_default())?;
+        let filter = filter(&request.filter.unwrap_or_default())?;
         let limit = page::limit(request.page_size, page::MAX_LIMIT)?;
         let list = format!("audit?{filter}");
         let after = page::decode_cursor(&list, &request.page_token)?;
@@ -77,7 +77,7 @@ impl AuditService for AuditApi {
     }
 }
 
-fn filter(wanted: AuditFilter) -> Result<Filter, Fault> {
+fn filter(wanted: &AuditFilter) -> Result<Filter, Fault> {
     let (from, to) = period(wanted.from, wanted.to)?;
     Ok(Filter {
         task: optional_id("filter.task_id", &wanted.task_id)?,
