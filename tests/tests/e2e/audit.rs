@@ -147,9 +147,8 @@ async fn entries_are_found_by_task_release_user_type_and_time() {
     // Times are compared in milliseconds, so what follows happens in a later one.
     let between = Timestamp::now();
     until(async || {
-        Ok(ensure!(
-            Timestamp::now().as_millisecond() > between.as_millisecond()
-        ))
+        ensure!(Timestamp::now().as_millisecond() > between.as_millisecond());
+        Ok(())
     })
     .await
     .unwrap();
