@@ -107,7 +107,6 @@ impl Reader<'_> {
         self.check_smtp(values);
         self.check_admin(values);
         self.check_registration(values);
-        self.check_backups();
         if let Some(role) = role {
             self.check_services(role);
             self.check_signing_keys(role);
@@ -133,17 +132,6 @@ impl Reader<'_> {
         if closed && values.allow_admin_registration == Some(true) {
             let message = "contradicts registration = closed";
             self.problem(&KEYS.allow_admin_registration, message);
-        }
-    }
-
-    /// Only what is in the data directory is backed up.
-    fn check_backups(&mut self) {
-        let outside = [&KEYS.mongodb_url, &KEYS.kafka_brokers];
-        let nothing_to_do = outside.iter().all(|key| self.layers.sets(key));
-        if nothing_to_do && self.layers.sets(&KEYS.backup_dir) {
-            let message = "has no effect with mongodb_url and kafka_brokers: back up MongoDB and \
-                           Kafka with their own tools";
-            self.problem(&KEYS.backup_dir, message);
         }
     }
 

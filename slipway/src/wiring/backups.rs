@@ -41,8 +41,11 @@ pub(super) struct Backups {
 impl Backups {
     /// The backups of a process with this configuration, if it makes any.
     pub(super) fn of(role: Role, settings: &Settings) -> Option<Self> {
-        let has_data = role.serves_grpc() && settings.uses_data_dir();
-        let dir = settings.backup_dir.clone().filter(|_| has_data)?;
+        let dir = settings.backup_dir.clone().filter(|_| role.serves_grpc())?;
+        if !settings.uses_data_dir() {
+            tracing::warn!("no backups are made: MongoDB and Kafka have their own tools");
+            return None;
+        }
         Some(Self {
             role: role.as_str(),
             data: settings.data_dir.clone(),
