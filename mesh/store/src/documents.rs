@@ -117,7 +117,7 @@ impl Documents {
     /// If there is no such file, or it cannot be used.
     pub fn sqlite_read_only(path: &Path, name: &'static str) -> Result<Self, StorageError> {
         let adapter = sqlite::Adapter::open_read_only(path, name)?;
-        Ok(Self::of(Backend::Sqlite(adapter)))
+        Ok(Self::of(Backend::Sqlite(adapter), name))
     }
 
     /// Opens the documents in the MongoDB database `name`; builds missing indexes.
