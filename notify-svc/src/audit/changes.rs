@@ -55,6 +55,7 @@ pub fn of(entry: &Entry) -> Vec<FieldChange> {
         | E::HotfixTaskAdded(_)
         | E::StaleTaskDetected(_)
         | E::TaskReminderDue(_)
+        | E::TaskRecurrenceEnded(_)
         | E::CommentPosted(_)
         | E::CommentReplied(_) => Vec::new(),
         // Not in the audit trail.

@@ -126,6 +126,7 @@ macro_rules! catalogue {
 
         /// An event's payload, by the event's type.
         #[derive(Debug, Clone, PartialEq)]
+        #[expect(clippy::large_enum_variant, reason = "only one is in memory at a time")]
         pub enum EventData {
             $(#[doc = concat!("`", $name, "`")] $variant($payload),)+
             /// An unknown type, or an unknown major version of a type, published by a newer version
