@@ -93,7 +93,7 @@ pub struct RecurrenceDraft {
 /// Where the next occurrence goes.
 enum Following {
     /// To the end of the same release.
-    Here(TaskDraft),
+    Here(Box<TaskDraft>),
     /// To this release.
     In(ReleaseId),
 }
@@ -179,7 +179,7 @@ impl Release {
         let mut events = Vec::new();
         let next = match self.following(&self.tasks[index], recurrence, surroundings)? {
             Ok(Following::Here(draft)) => {
-                let added = release.insert(draft, now)?;
+                let added = release.insert(*draft, now)?;
                 events.extend([ReleaseEvent::TaskCreated(added), release.assignment(added)]);
                 Next::Added
             }
@@ -216,7 +216,7 @@ impl Release {
                 Some(false) => Err(SeriesEnd::ReleaseCompleted),
                 None => Err(SeriesEnd::ReleaseDeleted),
             },
-            _ => Ok(Following::Here(draft)),
+            _ => Ok(Following::Here(Box::new(draft))),
         })
     }
 

@@ -292,7 +292,7 @@ fn rules() -> impl Strategy<Value = String> {
         (2026..2040_u16).prop_map(|year| format!(";UNTIL={year}0615")),
     ];
     let by = prop_oneof![
-        3 => plain.prop_map(|freq| freq.to_owned()),
+        3 => plain.prop_map(str::to_owned),
         1 => weekdays.clone().prop_map(|days| format!("WEEKLY;BYDAY={}", days.join(","))),
         1 => weekdays.prop_map(|days| format!("MONTHLY;BYDAY={};BYSETPOS=-1", days.join(","))),
         1 => (-31..=31_i8).prop_filter("no day", |day| *day != 0)
