@@ -175,8 +175,11 @@ mod tests {
         let second = Database::open(&paths[1], "b", SCHEMA).unwrap();
         let stopped = std::sync::Arc::new(AtomicBool::new(false));
         let stop = stopped.clone();
+        // A database without a commit has no number that says that it is complete.
+        insert(&first, 1).await;
+        insert(&second, 1).await;
         let writing = tokio::spawn(async move {
-            let mut written = 0;
+            let mut written = 1;
             while !stop.load(Ordering::Relaxed) {
                 written += 1;
                 insert(&first, written).await;

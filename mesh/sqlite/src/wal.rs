@@ -28,6 +28,8 @@ use std::{
     io,
     os::unix::fs::{FileExt as _, OpenOptionsExt as _},
     path::{Path, PathBuf},
+    thread,
+    time::Duration,
 };
 
 use rusqlite::Connection;
@@ -44,6 +46,13 @@ const SALTS_AT: u64 = 16;
 /// How often SQLite may have restarted a `-wal` file since its salts were recorded: after a crash
 /// of the machine, the latest records may be missing.
 const RESTARTS: u32 = 1 << 16;
+
+/// Pauses before a file that would be refused is examined again.
+const PAUSES: [Duration; 3] = [
+    Duration::from_millis(5),
+    Duration::from_millis(20),
+    Duration::from_millis(75),
+];
 
 /// Two random numbers that SQLite chooses for each `-wal` file. When everything is copied and
 /// SQLite restarts the file, the first is increased by one and the second is chosen again.
@@ -128,12 +137,23 @@ pub(super) struct Wal {
 }
 
 impl Wal {
-    /// Examines the file at `path` before SQLite opens it.
+    /// Examines the file at `path` before SQLite opens it. Another handle may be between its commit
+    /// and its note of it, so a file is refused only if it stays like that.
     ///
     /// # Errors
     /// If its latest commits are missing, the files do not belong to the same moment, or a file
     /// cannot be read.
     pub(super) fn of(path: &Path) -> Result<Self, StorageError> {
+        for pause in PAUSES {
+            match Self::examine(path) {
+                Err(StorageError::Unusable(_)) => thread::sleep(pause),
+                examined => return examined,
+            }
+        }
+        Self::examine(path)
+    }
+
+    fn examine(path: &Path) -> Result<Self, StorageError> {
         let unreadable = |error: io::Error| {
             StorageError::Unusable(format!("{} cannot be read: {error}", path.display()))
         };

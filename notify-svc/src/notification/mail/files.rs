@@ -165,11 +165,26 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_directory_that_is_gone_is_not_the_mails_fault() {
+    async fn a_directory_that_is_gone_is_created_again() {
         let dir = tempfile::tempdir().unwrap();
         let place = dir.path().join("mail");
         let mailer = FileMailer::new(place.clone(), "a@b.example".parse().unwrap()).unwrap();
         fs::remove_dir(&place).unwrap();
+        assert!(matches!(
+            mailer.send(&mail("x")).await,
+            Sending::Accepted(_)
+        ));
+        fs::remove_dir_all(&place).unwrap();
+        assert_eq!(mailer.is_there().await, Ok(()));
+    }
+
+    #[tokio::test]
+    async fn a_directory_that_cannot_be_used_is_not_the_mails_fault() {
+        let dir = tempfile::tempdir().unwrap();
+        let place = dir.path().join("mail");
+        let mailer = FileMailer::new(place.clone(), "a@b.example".parse().unwrap()).unwrap();
+        fs::remove_dir(&place).unwrap();
+        fs::write(&place, "a file").unwrap();
         let sent = mailer.send(&mail("x")).await;
         let named = format!("the mail directory {} cannot be used", place.display());
         let Sending::Unreachable(why) = sent else {
@@ -177,7 +192,7 @@ mod tests {
         };
         assert!(why.starts_with(&named), "{why}");
         assert!(mailer.is_there().await.unwrap_err().starts_with(&named));
-        fs::create_dir(&place).unwrap();
+        fs::remove_file(&place).unwrap();
         assert_eq!(mailer.is_there().await, Ok(()));
     }
 }
