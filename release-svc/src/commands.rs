@@ -12,7 +12,7 @@ use slipway_rpc::{
 };
 use slipway_runtime::{
     clock::SharedClock,
-    contention::{MAX_ATTEMPTS, back_off},
+    contention::{MAX_ATTEMPTS, Turns, back_off},
     telemetry::spans::STEPS,
 };
 use slipway_store::{
@@ -42,6 +42,7 @@ pub struct Commands {
     pub(crate) clock: SharedClock,
     pub(crate) wake: Wake,
     pub(crate) seen: ReleaseCache,
+    pub(crate) turns: Turns,
     pub(crate) stale: StaleRule,
     pub(crate) due: DueWake,
 }
@@ -186,7 +187,7 @@ impl Commands {
         decide: impl Fn(&Release, Timestamp) -> Result<Decision, Refusal> + Send + Sync,
         with: impl Fn(&Decision, Timestamp) -> (R, Commit) + Send + Sync,
     ) -> Result<R, NotChanged> {
-        let mut seen = self.seen.get(target);
+        let (mut seen, mut turn) = (self.seen.get(target), None);
         for attempt in 1..=MAX_ATTEMPTS {
             let now = self.clock.now();
             let (before, is_loaded) = match seen.take() {
@@ -222,6 +223,9 @@ impl Commands {
                     return Ok(result);
                 }
                 Err(SaveError::Revision) if !is_loaded => {}
+                Err(SaveError::Revision) if turn.is_none() => {
+                    turn = Some(self.turns.wait(before.id.0).await);
+                }
                 Err(SaveError::Revision) => back_off(attempt).await,
                 Err(SaveError::DeveloperBusy(developer)) => {
                     let active = self.stores.releases.active_task(developer).await;

@@ -35,6 +35,7 @@ use slipway_proto::{
 use slipway_rpc::access::{Issuer, Keyring};
 use slipway_runtime::{
     clock::SharedClock,
+    contention::Turns,
     life::{Background, Health, Need},
 };
 use slipway_store::{
@@ -147,6 +148,7 @@ impl Config {
             clock: Arc::clone(&clock),
             wake: wake.clone(),
             seen: ReleaseCache::default(),
+            turns: Turns::default(),
             stale: self.stale,
             due: DueWake::default(),
         });
