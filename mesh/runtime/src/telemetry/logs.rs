@@ -14,9 +14,12 @@ use std::{
 
 use jiff::Timestamp;
 use serde_json::json;
-use tracing_subscriber::{EnvFilter, filter::LevelFilter, fmt, prelude::*};
+use tracing::Subscriber;
+use tracing_subscriber::{
+    EnvFilter, Layer, filter::LevelFilter, fmt, prelude::*, registry::LookupSpan,
+};
 
-use super::spans::{self, Exporter};
+use super::spans::Exporter;
 
 /// The format of log lines.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -74,27 +77,40 @@ pub fn parse_filter(text: &str) -> Result<EnvFilter, String> {
 
 /// Starts logging in this process, and the export of its spans. A second call has no effect.
 pub fn init(filter: EnvFilter, format: Format, exporter: Option<&Exporter>) {
-    let registry = tracing_subscriber::registry().with(exporter.map(Exporter::layer));
-    let filter = spans::logged(filter);
-    let result = match format {
-        Format::Human => {
-            let layer = fmt::layer()
-                .with_writer(io::stderr)
-                .with_target(false)
-                .with_ansi(colours(&io::stderr()));
-            registry.with(layer.with_filter(filter)).try_init()
-        }
-        Format::Json => {
-            let layer = fmt::layer()
-                .json()
-                .flatten_event(true)
-                .with_writer(io::stderr);
-            log_panics();
-            registry.with(layer.with_filter(filter)).try_init()
+    // A filter for everything is faster than one for each layer, which every event of every library
+    // would pass.
+    let registry = tracing_subscriber::registry();
+    let result = match exporter {
+        None => registry.with(filter).with(lines(format)).try_init(),
+        Some(exporter) => {
+            let lines = lines(format).with_filter(filter);
+            registry.with(exporter.layer()).with(lines).try_init()
         }
     };
+    if format == Format::Json {
+        log_panics();
+    }
     if result.is_err() {
         tracing::debug!("logging already initialised");
+    }
+}
+
+/// The layer that writes log lines.
+fn lines<S>(format: Format) -> Box<dyn Layer<S> + Send + Sync>
+where
+    S: Subscriber + for<'a> LookupSpan<'a>,
+{
+    match format {
+        Format::Human => fmt::layer()
+            .with_writer(io::stderr)
+            .with_target(false)
+            .with_ansi(colours(&io::stderr()))
+            .boxed(),
+        Format::Json => fmt::layer()
+            .json()
+            .flatten_event(true)
+            .with_writer(io::stderr)
+            .boxed(),
     }
 }
 

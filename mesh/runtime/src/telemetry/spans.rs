@@ -1,7 +1,7 @@
 //! Spans, and their export by OTLP.
 //!
 //! Spans are those of `tracing`. Without an [`Exporter`] they only add context to log lines, and
-//! [`STEPS`] cost nothing. With one, each is exported as part of the trace of its
+//! [`STEPS`] are off, unless the log's level is `debug`. With one, each is exported as part of the trace of its
 //! [`TraceContext`](super::TraceContext).
 
 use std::time::Duration;
@@ -18,15 +18,13 @@ use opentelemetry_sdk::{
 use tracing::{Level, Metadata, Span, Subscriber};
 use tracing_subscriber::{
     Layer,
-    filter::{FilterExt as _, filter_fn},
-    layer::Filter,
+    filter::{LevelFilter, filter_fn},
     registry::LookupSpan,
 };
 
 use super::TraceContext;
 
-/// Target of the spans that are only exported, and never part of log lines: they are on the hot
-/// path.
+/// Target of the spans that are for the export, at the level `debug`: they are on the hot path.
 pub const STEPS: &str = "slipway::steps";
 
 /// Maximum time for the export of the last spans.
@@ -76,7 +74,7 @@ impl Exporter {
             .with_threads(false)
             .with_target(false)
             .with_tracked_inactivity(false)
-            .with_filter(filter_fn(is_exported))
+            .with_filter(filter_fn(is_exported).with_max_level_hint(LevelFilter::DEBUG))
     }
 
     /// Exports the last spans.
@@ -92,11 +90,6 @@ impl Exporter {
 /// Whether it is a span of a request or of one of its [`STEPS`].
 fn is_exported(metadata: &Metadata<'_>) -> bool {
     metadata.is_span() && (*metadata.level() <= Level::INFO || metadata.target() == STEPS)
-}
-
-/// Keeps [`STEPS`] out of the log, whatever its filter is.
-pub(super) fn logged<S>(filter: impl Filter<S>) -> impl Filter<S> {
-    filter.and(filter_fn(|metadata| metadata.target() != STEPS))
 }
 
 /// Spans of one step that several traces have in common, such as the publication of a batch. The
