@@ -19,7 +19,7 @@ use super::{
     Act, DeadLetterId, Filed, Filter, State, Summary, checked, jobs::OURS, replayed,
     store::DeadLetterStore,
 };
-use crate::metrics as m;
+use crate::{activity, metrics as m};
 
 /// Maximum number of dead letters that one call replays.
 const AT_ONCE: u32 = 1000;
@@ -131,7 +131,9 @@ impl Replays {
         let ours = topics.filter(|topic| topic.starts_with(OURS));
         let groups = ours.filter_map(|topic| dead::group_of(topic));
         let groups: BTreeSet<_> = groups.map(str::to_owned).collect();
-        (!groups.is_empty()).then_some(groups)
+        // Another service may have created its topics before this one.
+        let has_ours = groups.contains(activity::jobs::group().name);
+        has_ours.then_some(groups)
     }
 
     /// One dead letter.
