@@ -25,7 +25,7 @@ helm.sh/chart: {{ printf "%s-%s" .Chart.Name .Chart.Version }}
 {{/* The URL of a service. Its name stands for the addresses of all replicas. */}}
 {{- define "slipway.url" -}}
 {{- $root := index . 0 }}{{ $role := index . 1 }}
-{{- $root.Values.tls.secret | ternary "https" "http" }}://{{ include "slipway.name" $root }}-{{ $role }}:50051
+{{- empty $root.Values.tls.secret | ternary "http" "https" }}://{{ include "slipway.name" $root }}-{{ $role }}:50051
 {{- end }}
 
 {{/* The keys of the Secret that a role reads: name of the variable, key of the Secret. */}}
