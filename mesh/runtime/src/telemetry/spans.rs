@@ -2,7 +2,7 @@
 //!
 //! Spans are those of `tracing`. Without an [`Exporter`] they only add context to log lines, and
 //! [`STEPS`] are off, unless the log's level is `debug`. With one, each is exported as part of the trace of its
-//! [`TraceContext`](super::TraceContext).
+//! [`TraceContext`].
 
 use std::time::Duration;
 
