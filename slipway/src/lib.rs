@@ -3,6 +3,7 @@
 //! | module | what it gives |
 //! | --- | --- |
 //! | [`cli`] | what can be said on the command line |
+//! | [`collections`] | the stored collections of all services, for the documentation |
 //! | [`config`] | the settings: defaults < file < environment < flags |
 //! | [`metrics`] | the metrics of all parts, for the documentation |
 //! | [`wiring`] | the services of a role, built and running |
@@ -29,6 +30,7 @@ use crate::{
 
 mod allocator;
 pub mod cli;
+pub mod collections;
 pub mod commands;
 pub mod config;
 mod encoding;

@@ -356,7 +356,11 @@ fn command(dir: &Path, options: &Options) -> Command {
 /// A free address for a process that keeps it across restarts: below the ports that the system
 /// assigns and those that the backbones use. It may be bound much later, so each address is
 /// returned only once.
-pub(crate) fn free_address() -> String {
+///
+/// # Panics
+/// Only if another thread panicked in it.
+#[must_use]
+pub fn free_address() -> String {
     static GIVEN: Mutex<BTreeSet<u64>> = Mutex::new(BTreeSet::new());
     loop {
         let port = 10_000 + RandomState::new().hash_one(0) % 10_000;

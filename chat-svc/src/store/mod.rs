@@ -47,7 +47,7 @@ pub use slipway_store::receipts::RECEIPT_TTL as REQUEST_KEY_TTL;
 pub const DATABASE: &str = "slipway_chat";
 
 /// All collections.
-const COLLECTIONS: Schema = &[
+pub const COLLECTIONS: Schema = &[
     StoredSession::COLLECTION,
     EarlierTurn::COLLECTION,
     Asked::COLLECTION,

@@ -33,7 +33,7 @@ use crate::comment::{Block, CommentId};
 pub const DATABASE: &str = "slipway_forum";
 
 /// The collections of this service.
-const COLLECTIONS: Schema = &[Stored::COLLECTION];
+pub const COLLECTIONS: Schema = &[Stored::COLLECTION];
 
 /// The stores of this service, in one database.
 #[derive(Clone)]

@@ -15,7 +15,7 @@ use slipway_runtime::{
 };
 
 const SPECVERSION: &str = "ce_specversion";
-const ID: &str = "ce_id";
+pub(crate) const ID: &str = "ce_id";
 pub(crate) const TYPE: &str = "ce_type";
 const SOURCE: &str = "ce_source";
 const SUBJECT: &str = "ce_subject";

@@ -42,8 +42,10 @@ pub struct Collection {
     pub schema: u32,
     /// All of its indexes.
     pub indexes: &'static [Index],
-    pub(crate) has_events: bool,
-    pub(crate) has_receipts: bool,
+    /// Whether writes may carry events.
+    pub has_events: bool,
+    /// Whether writes may carry receipts.
+    pub has_receipts: bool,
 }
 
 impl Collection {
@@ -84,8 +86,10 @@ impl Collection {
 pub struct Index {
     /// Its name: lower case letters and `_`. Unique in its collection.
     pub name: &'static str,
-    pub(crate) kind: Kind,
-    pub(crate) has_summaries: bool,
+    /// What it is for.
+    pub kind: IndexKind,
+    /// Whether its entries have the summaries of the documents.
+    pub has_summaries: bool,
 }
 
 /// All documents of a collection, under the empty key, ordered by id. A collection must declare it
@@ -93,12 +97,13 @@ pub struct Index {
 pub const BY_ID: Index = Index {
     // The name that both kinds of MongoDB server use for it.
     name: "_id_",
-    kind: Kind::Id,
+    kind: IndexKind::Id,
     has_summaries: false,
 };
 
+/// What an index is for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Kind {
+pub enum IndexKind {
     /// The index on ids, which every collection has.
     Id,
     /// No two documents have the same key.
@@ -113,14 +118,14 @@ impl Index {
     /// An index in which no two documents may have the same key. A document may have several keys.
     #[must_use]
     pub const fn unique(name: &'static str) -> Self {
-        Self::new(name, Kind::Unique)
+        Self::new(name, IndexKind::Unique)
     }
 
     /// An index with an ordered list of documents for each key. A document may have several keys;
     /// its position in the order is the same under all of them.
     #[must_use]
     pub const fn list(name: &'static str) -> Self {
-        Self::new(name, Kind::List)
+        Self::new(name, IndexKind::List)
     }
 
     /// Stores the summaries of the documents in the entries of the list, so that hundreds can be
@@ -138,10 +143,10 @@ impl Index {
     /// the documents of a [list](Self::list), the values under one key.
     #[must_use]
     pub const fn view(name: &'static str) -> Self {
-        Self::new(name, Kind::View)
+        Self::new(name, IndexKind::View)
     }
 
-    const fn new(name: &'static str, kind: Kind) -> Self {
+    const fn new(name: &'static str, kind: IndexKind) -> Self {
         Self {
             name,
             kind,
@@ -197,7 +202,7 @@ impl Entries {
 
     /// Adds a key that no other document may have.
     pub fn unique(&mut self, index: &Index, key: impl fmt::Display) {
-        debug_assert_eq!(index.kind, Kind::Unique);
+        debug_assert_eq!(index.kind, IndexKind::Unique);
         self.unique.push(UniqueEntry {
             index: index.name,
             key: key.to_string(),
@@ -208,7 +213,7 @@ impl Entries {
     /// as texts, byte by byte. No two documents may have the same order under a key: unless the
     /// order is the document's id, let it end with the id.
     pub fn list(&mut self, index: &Index, key: impl fmt::Display, order: impl fmt::Display) {
-        debug_assert_eq!(index.kind, Kind::List);
+        debug_assert_eq!(index.kind, IndexKind::List);
         self.lists.push(ListEntry {
             index: index.name,
             key: key.to_string(),
@@ -221,7 +226,7 @@ impl Entries {
     /// # Panics
     /// If the value cannot be serialised as JSON.
     pub fn view(&mut self, index: &Index, key: impl fmt::Display, value: &impl Serialize) {
-        debug_assert_eq!(index.kind, Kind::View);
+        debug_assert_eq!(index.kind, IndexKind::View);
         self.views.push(ViewEntry {
             index: index.name,
             key: key.to_string(),

@@ -40,7 +40,7 @@ mod write;
 mod contract;
 
 pub use self::{
-    document::{BY_ID, Collection, Document, Entries, Index},
+    document::{BY_ID, Collection, Document, Entries, Index, IndexKind},
     documents::{Documents, Schema},
     error::StoreError,
     order::{behind_time, by_time},

@@ -50,7 +50,7 @@ pub(crate) const PAGE_WEIGHT: usize = 2 * 1024 * 1024;
 pub(crate) const EXAMINED: usize = 10_000;
 
 /// All collections.
-const COLLECTIONS: Schema = &[
+pub const COLLECTIONS: Schema = &[
     SavedPreferences::COLLECTION,
     StoredRecipient::COLLECTION,
     Tally::COLLECTION,

@@ -44,6 +44,10 @@ use uuid::Uuid;
 pub struct Topic {
     /// The name on the broker.
     pub name: &'static str,
+    /// What its events are about.
+    pub about: &'static str,
+    /// The key of its records.
+    pub key: &'static str,
     /// The number of partitions. Records with the same key go to the same partition, in order.
     pub partitions: u32,
 }
@@ -51,42 +55,56 @@ pub struct Topic {
 /// User events; keyed by user id.
 pub const USERS: Topic = Topic {
     name: "slipway.users",
+    about: "accounts",
+    key: "id of the account",
     partitions: 6,
 };
 
 /// Release and task events; keyed by release id.
 pub const RELEASES: Topic = Topic {
     name: "slipway.releases",
+    about: "releases and their tasks",
+    key: "id of the release",
     partitions: 12,
 };
 
 /// Comment events; keyed by task id.
 pub const FORUM: Topic = Topic {
     name: "slipway.forum",
+    about: "discussions",
+    key: "id of the task",
     partitions: 12,
 };
 
 /// Notification events; keyed by notification id.
 pub const NOTIFICATIONS: Topic = Topic {
     name: "slipway.notifications",
+    about: "notifications, and events of other programs",
+    key: "id of the notification, or the event that was announced",
     partitions: 12,
 };
 
 /// Events about conversations with the assistant; keyed by session id.
 pub const CHAT: Topic = Topic {
     name: "slipway.chat",
+    about: "conversations with the assistant",
+    key: "id of the session",
     partitions: 6,
 };
 
 /// Faults of the system itself; keyed by service.
 pub const SYSTEM: Topic = Topic {
     name: "slipway.system",
+    about: "faults of the system itself",
+    key: "name of the service that noticed it",
     partitions: 3,
 };
 
 /// Acts of administrators that change Slipway itself; keyed by the administrator's user id.
 pub const ADMIN: Topic = Topic {
     name: "slipway.admin",
+    about: "what administrators change of Slipway itself",
+    key: "id of the administrator",
     partitions: 3,
 };
 

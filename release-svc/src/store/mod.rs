@@ -50,7 +50,7 @@ use crate::{
 pub const DATABASE: &str = "slipway_release";
 
 /// The collections of this service.
-const COLLECTIONS: Schema = &[
+pub const COLLECTIONS: Schema = &[
     Release::COLLECTION,
     Account::COLLECTION,
     Failures::COLLECTION,

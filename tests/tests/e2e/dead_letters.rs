@@ -9,6 +9,7 @@ use serde_json::{Value, json};
 use slipway_bus::{Bus as _, EmbeddedBus, Record};
 use slipway_runtime::clock::SystemClock;
 use slipway_tests::{Answer, Client, Options, Process, Team, process, until};
+use tempfile::TempDir;
 use uuid::Uuid;
 
 const DEAD_LETTERS: &str = "/admin/dead-letters";
@@ -45,12 +46,19 @@ pub(crate) fn garbage() -> Record {
 
 /// A process with these records on its bus.
 pub(crate) async fn process_with(records: Vec<Record>) -> Process {
-    let data = Process::start().await.unwrap().kill().await.unwrap();
+    let options = Options::default();
+    let data = data_with(records, &options).await;
+    Process::start_on(data, &options).await.unwrap()
+}
+
+/// The data directory of a process that was killed, with these records on its bus.
+pub(crate) async fn data_with(records: Vec<Record>, options: &Options) -> Arc<TempDir> {
+    let killed = Process::start_with(options).await.unwrap().kill().await;
+    let data = killed.unwrap();
     let path = data.path().join("data").join("bus.db");
     let bus = EmbeddedBus::open(&path, Arc::new(SystemClock)).unwrap();
     bus.publish(records).await.unwrap();
-    drop(bus);
-    Process::start_on(data, &Options::default()).await.unwrap()
+    data
 }
 
 /// The dead letters of a query in the activity group, once there are this many. Other groups read

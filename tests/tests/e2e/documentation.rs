@@ -1,6 +1,9 @@
 //! The documentation is true: its shell blocks run as they stand and print what is shown below
 //! them, its tables are those of the program, its links lead somewhere.
 
+mod data_model;
+mod events;
+
 use std::{
     collections::BTreeSet,
     fmt::Write as _,
@@ -11,6 +14,7 @@ use std::{
 };
 
 use clap::ValueEnum as _;
+use rustix::process::{Pid, Signal, kill_process_group};
 use slipway::{
     cli::Role,
     config::{ALL, Fallback, Key, find},
@@ -32,7 +36,7 @@ const LONGEST_README: usize = 8_192;
 const SEPARATOR: &str = "@@@ the next block @@@\n";
 
 /// A walk-through has taken this long when it hangs.
-const TIMEOUT: Duration = Duration::from_secs(120);
+const TIMEOUT: Duration = Duration::from_secs(300);
 
 /// Commands of a walk-through, and what its page says they print.
 struct Block {
@@ -126,38 +130,63 @@ async fn the_assistant_answers_as_its_page_shows() {
     runs_as_it_stands("docs/assistant.md").await;
 }
 
+#[tokio::test]
+async fn the_demo_runs_as_it_stands_and_prints_what_it_shows() {
+    // It starts Slipway itself.
+    let dir = tempfile::tempdir().unwrap();
+    let env = ["SLIPWAY_HTTP_ADDR", "SLIPWAY_GRPC_ADDR", "SLIPWAY_OPS_ADDR"]
+        .map(|name| (name, process::free_address()));
+    prints_what_it_shows("docs/demo.md", dir.path(), &env).await;
+}
+
 async fn runs_as_it_stands(page: &str) {
     let server = Process::start().await.unwrap();
+    let data = server.data.path().join("data").display().to_string();
+    let env = [
+        ("SLIPWAY_URL", server.http.clone()),
+        ("SLIPWAY_DATA_DIR", data),
+        (
+            "SLIPWAY_ADMIN_PASSWORD",
+            slipway_tests::ADMIN_PASSWORD.to_owned(),
+        ),
+    ];
+    prints_what_it_shows(page, server.data.path(), &env).await;
+}
+
+/// Runs the blocks of a page, and compares what they print. `dir` is for files.
+async fn prints_what_it_shows(page: &str, dir: &Path, env: &[(&str, String)]) {
     let blocks = walk_through(page);
     assert!(blocks.len() > 3, "{page} has a walk-through");
     let mut script = String::new();
     for block in &blocks {
         writeln!(script, "{}echo -n '{SEPARATOR}'", block.commands).unwrap();
     }
-    let path = server.data.path().join("walk-through.sh");
+    let path = dir.join("walk-through.sh");
     fs::write(&path, script).unwrap();
     // What it leaves in the background must not keep an output open that is waited for.
-    let errors = server.data.path().join("errors.txt");
+    let errors = dir.join("errors.txt");
     let mut command = Command::new("bash");
     command
         .args(["-euo", "pipefail"])
         .arg(&path)
         .current_dir(ROOT)
         .env_remove("SLIPWAY_TEST_REQUIRED")
-        .env("TMPDIR", server.data.path())
+        .env("TMPDIR", dir)
         .env("SLIPWAY", env!("CARGO_BIN_EXE_slipway-under-test"))
-        .env("SLIPWAY_URL", &server.http)
-        .env("SLIPWAY_DATA_DIR", server.data.path().join("data"))
-        .env("SLIPWAY_ADMIN_PASSWORD", slipway_tests::ADMIN_PASSWORD)
+        .envs(env.iter().map(|(name, value)| (name, value)))
         .stdin(Stdio::null())
         .stdout(Stdio::piped())
         .stderr(fs::File::create(&errors).unwrap())
-        .kill_on_drop(true);
+        .process_group(0);
     let shell = command.spawn().expect("there is a bash");
-    let output = tokio::time::timeout(TIMEOUT, shell.wait_with_output())
-        .await
-        .expect("the walk-through comes to its end")
-        .unwrap();
+    let id = shell.id().and_then(|id| id.try_into().ok());
+    let group = id.and_then(Pid::from_raw).expect("it runs");
+    let Ok(output) = tokio::time::timeout(TIMEOUT, shell.wait_with_output()).await else {
+        // With what it has started in the background.
+        kill_process_group(group, Signal::KILL).unwrap();
+        panic!("{page} does not come to its end");
+    };
+    let output = output.unwrap();
     let printed = String::from_utf8(output.stdout).unwrap();
     let errors = fs::read_to_string(&errors).unwrap();
 
@@ -243,6 +272,13 @@ fn is_up_to_date(page: &str, text: &str) {
     }
 }
 
+/// What stands on a page before its first section: it is written by hand.
+fn introduction(page: &str) -> String {
+    let text = read(page);
+    let (introduction, _) = text.split_once("\n## ").expect("there is an introduction");
+    introduction.to_owned()
+}
+
 #[test]
 fn the_configuration_table_is_the_one_of_the_program() {
     let row = |key: &&Key| {
@@ -282,12 +318,7 @@ fn the_list_of_metrics_is_the_one_of_the_program() {
         let rows: String = metrics.iter().map(row).collect();
         format!("\n## {part}\n\n| name | kind | labels | |\n| --- | --- | --- | --- |\n{rows}")
     });
-    let page = read(PAGE);
-    let (introduction, _) = page.split_once("\n## ").expect("there is an introduction");
-    is_up_to_date(
-        PAGE,
-        &format!("{introduction}{}", lists.collect::<String>()),
-    );
+    is_up_to_date(PAGE, &(introduction(PAGE) + &lists.collect::<String>()));
 }
 
 /// A key in the example: what it is, and a line that sets it, commented out.

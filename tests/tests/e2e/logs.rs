@@ -7,6 +7,8 @@ use slipway_proto::release::v1::{
 use slipway_tests::{Client, Options, Process, Team, process, until};
 use tonic::transport::Endpoint;
 
+use crate::journey;
+
 /// The lines of a log, each a JSON object.
 fn lines(log: &str) -> Vec<Value> {
     let parsed = log.lines().map(|line| {
@@ -208,4 +210,25 @@ async fn a_call_that_a_gateway_forwards_is_logged_with_its_client() {
     assert_eq!(call["client"], "127.0.0.9");
     let asked = |line: &Value| line["method"].as_str().unwrap().contains("grpc.health");
     assert!(!lines.iter().any(asked), "{lines:#?}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn no_log_has_a_secret_or_a_text_of_somebody() {
+    for level in ["info", "debug"] {
+        let journey = journey::make(level).await;
+        let lines = lines(&journey.log);
+        let is_debug = |line: &Value| line["level"] == "DEBUG";
+        assert_eq!(lines.iter().any(is_debug), level == "debug");
+        // What they are about is logged.
+        for message in [
+            "request",
+            "sign-in failed",
+            "event became a dead letter",
+            "notification failed",
+        ] {
+            assert!(!with_message(&lines, message).is_empty(), "{message}");
+        }
+        let leaks = journey.leaks();
+        assert!(leaks.is_empty(), "at level {level}: {}", leaks.join("\n"));
+    }
 }

@@ -15,6 +15,7 @@ mod documentation;
 mod grpc;
 mod incidents;
 mod interop;
+mod journey;
 mod kept_data;
 mod life;
 mod limits;

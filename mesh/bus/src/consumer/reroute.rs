@@ -12,7 +12,7 @@ use super::{
     truncate,
 };
 use crate::metrics as m;
-use crate::{BusError, Outcome, Record, SharedBus};
+use crate::{BusError, Outcome, Record, SharedBus, event};
 
 /// Size to which a record is first truncated; halved while the topic still refuses it …
 const TRUNCATE_TO: usize = 512 * 1024;
@@ -123,16 +123,20 @@ impl Rerouted {
     }
 
     fn report(&self, group: &'static str) {
-        let (topic, reason) = (self.envelope.record.topic.clone(), &self.reason);
+        let record = &self.envelope.record;
+        let topic = record.topic.clone();
         match self.destination {
             Destination::Retry { tier, .. } => {
+                let reason = &self.reason;
                 tracing::warn!(group, topic, tier, reason, "event will be retried");
                 metrics::counter!(m::EVENTS_DEFERRED, "group" => group, "tier" => tier.to_string())
                     .increment(1);
             }
             Destination::Dead(cause) => {
                 let cause = cause.as_str();
-                tracing::error!(group, topic, reason, cause, "event became a dead letter");
+                let event = record.header(event::ID).unwrap_or_default();
+                // The reason may repeat what is in the payload. The dead letter has it.
+                tracing::error!(group, topic, event, cause, "event became a dead letter");
                 metrics::counter!(
                     m::EVENTS_DEAD, "group" => group, "topic" => topic, "cause" => cause
                 )

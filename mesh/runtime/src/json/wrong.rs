@@ -143,15 +143,14 @@ fn message(text: &str) -> Cow<'_, str> {
                 format!("must be {number}{}", bounds(what)).into()
             }
             Some(what) => format!("must be {what}").into(),
-            None => not_known(text),
+            None => not_known(),
         },
-        _ => not_known(text),
+        _ => not_known(),
     }
 }
 
-/// Hides the words of a library.
-fn not_known(text: &str) -> Cow<'static, str> {
-    tracing::debug!(text, "value refused by a parser");
+/// Hides the words of a library, also from the log: they may repeat the value.
+fn not_known() -> Cow<'static, str> {
     "does not have the required form".into()
 }
 

@@ -172,13 +172,13 @@ mod plans {
     use crate::{
         Direction, Document as _, Index, Query,
         contract::{Note, on_mongo},
-        document::Kind,
+        document::IndexKind,
         mongo::testing::{BODY, by_key, part},
     };
 
     fn queries(index: &Index) -> Vec<Fields> {
         let of = Note::COLLECTION.name;
-        if index.kind == Kind::Unique {
+        if index.kind == IndexKind::Unique {
             let by_key = by_key(index, &["1".into()]);
             return vec![doc! { "find": of, "filter": by_key, "sort": { "_id": 1 } }];
         }
@@ -209,7 +209,7 @@ mod plans {
             })
             .collect();
         insert(&fixture.documents, &notes).await;
-        let found_by = |index: &&Index| index.kind != Kind::View;
+        let found_by = |index: &&Index| index.kind != IndexKind::View;
         let of_indexes = Note::COLLECTION.indexes.iter().filter(found_by);
         let mut expected: Vec<_> = of_indexes
             .flat_map(|index| queries(index).into_iter().map(|query| (query, index.name)))

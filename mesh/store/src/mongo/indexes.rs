@@ -6,7 +6,7 @@ use crate::{
 };
 use slipway_mongo::Index as Stored;
 
-use crate::document::{Collection, Index, Kind};
+use crate::document::{Collection, Index, IndexKind};
 
 /// The unique index on the keys of receipts.
 pub(super) const RECEIPT: &str = "receipt";
@@ -15,18 +15,18 @@ pub(super) const RECEIPT: &str = "receipt";
 pub(super) fn field(index: &Index) -> String {
     let name = index.name;
     match index.kind {
-        Kind::Id => "_id".to_owned(),
-        Kind::Unique => format!("u.{name}"),
-        Kind::List => format!("l.{name}.k"),
-        Kind::View => format!("v.{name}"),
+        IndexKind::Id => "_id".to_owned(),
+        IndexKind::Unique => format!("u.{name}"),
+        IndexKind::List => format!("l.{name}.k"),
+        IndexKind::View => format!("v.{name}"),
     }
 }
 
 /// The field with the position of a document in a list.
 pub(super) fn order(index: &Index) -> String {
     match index.kind {
-        Kind::Id => "_id".to_owned(),
-        Kind::Unique | Kind::List | Kind::View => format!("l.{}.o", index.name),
+        IndexKind::Id => "_id".to_owned(),
+        IndexKind::Unique | IndexKind::List | IndexKind::View => format!("l.{}.o", index.name),
     }
 }
 
@@ -77,8 +77,8 @@ fn declared(collection: &'static str, index: &Index) -> Option<Stored> {
         Stored::on(collection, index.name, fields.leak()).having(key)
     };
     match index.kind {
-        Kind::Unique => Some(on(vec![(key, 1)]).unique()),
-        Kind::List => Some(on(vec![(key, 1), (order(index).leak(), 1)])),
-        Kind::Id | Kind::View => None,
+        IndexKind::Unique => Some(on(vec![(key, 1)]).unique()),
+        IndexKind::List => Some(on(vec![(key, 1), (order(index).leak(), 1)])),
+        IndexKind::Id | IndexKind::View => None,
     }
 }

@@ -13,7 +13,7 @@ use slipway_mongo::{StorageError, bounded, malformed};
 use super::indexes;
 use crate::{
     StoreError,
-    document::{Collection, Index, Kind},
+    document::{Collection, Index, IndexKind},
     query::{Direction, Query},
 };
 
@@ -42,8 +42,8 @@ fn any_of(wanted: &[String]) -> Bson {
 /// Matches the documents in a part of a list.
 pub(crate) fn within(index: &Index, query: &Query) -> Fields {
     let mut condition = match index.kind {
-        Kind::Id => Fields::new(),
-        Kind::Unique | Kind::List | Kind::View => {
+        IndexKind::Id => Fields::new(),
+        IndexKind::Unique | IndexKind::List | IndexKind::View => {
             doc! { indexes::field(index): { "$eq": &query.key, "$exists": true } }
         }
     };
@@ -149,7 +149,7 @@ pub(super) async fn view<V: DeserializeOwned>(
     view: &Index,
     key: &str,
 ) -> Result<Vec<V>, StoreError> {
-    debug_assert_eq!(view.kind, Kind::View);
+    debug_assert_eq!(view.kind, IndexKind::View);
     let (field, name) = (indexes::field(view), indexes::value(key));
     let found = read_part(stored, index, query, &format!("{field}.{name}")).await?;
     let mut values = Vec::with_capacity(found.len());
@@ -183,7 +183,7 @@ pub(super) async fn count(
 
 /// The number of keys in a unique index.
 pub(super) async fn count_keys(stored: &Stored<Fields>, index: &Index) -> Result<u64, StoreError> {
-    debug_assert_eq!(index.kind, Kind::Unique);
+    debug_assert_eq!(index.kind, IndexKind::Unique);
     let field = indexes::field(index);
     let keys = doc! { "$size": format!("${field}") };
     let count = stored.aggregate([

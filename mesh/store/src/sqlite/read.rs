@@ -9,7 +9,7 @@ use slipway_sqlite::StorageError;
 use super::tables::of_index;
 use crate::{
     StoreError,
-    document::{Collection, Document, Index, Kind},
+    document::{Collection, Document, Index, IndexKind},
     query::{Direction, Query},
 };
 
@@ -87,8 +87,10 @@ fn key_sql(of: Collection, index: Index) -> String {
 /// The condition of a query for a list from `?3` to `?4` under the key `?1`.
 fn within(index: Index) -> &'static str {
     match index.kind {
-        Kind::Id => "i.id > ?3 AND i.id < ?4",
-        Kind::Unique | Kind::List | Kind::View => "i.k = ?1 AND i.o > ?3 AND i.o < ?4",
+        IndexKind::Id => "i.id > ?3 AND i.id < ?4",
+        IndexKind::Unique | IndexKind::List | IndexKind::View => {
+            "i.k = ?1 AND i.o > ?3 AND i.o < ?4"
+        }
     }
 }
 
@@ -112,7 +114,7 @@ fn suffix(direction: Direction) -> &'static str {
 
 fn list_sql(of: Collection, column: &str, index: Index, direction: Direction) -> String {
     let (down, within) = (suffix(direction), within(index));
-    if index.kind == Kind::Id {
+    if index.kind == IndexKind::Id {
         return format!(
             "SELECT i.id, i.schema, i.{column} FROM {} i
              WHERE {within} ORDER BY i.id{down} LIMIT ?2",
@@ -177,8 +179,8 @@ pub(super) fn view<D: Document, V: DeserializeOwned>(
 
 fn count_sql(of: Collection, index: Index) -> String {
     let table = match index.kind {
-        Kind::Id => of.name.to_owned(),
-        Kind::Unique | Kind::List | Kind::View => of_index(of, index.name),
+        IndexKind::Id => of.name.to_owned(),
+        IndexKind::Unique | IndexKind::List | IndexKind::View => of_index(of, index.name),
     };
     format!(
         "SELECT count(*) FROM (SELECT 1 FROM {table} i WHERE {} LIMIT ?2)",
@@ -202,7 +204,7 @@ pub(super) fn count_keys(
     of: Collection,
     index: Index,
 ) -> Result<u64, StorageError> {
-    debug_assert_eq!(index.kind, Kind::Unique);
+    debug_assert_eq!(index.kind, IndexKind::Unique);
     let sql = format!("SELECT count(*) FROM {}", of_index(of, index.name));
     Ok(c.prepare_cached(&sql)?.query_row([], |row| row.get(0))?)
 }
@@ -230,14 +232,14 @@ mod tests {
         let mut queries = Vec::new();
         for index in of.indexes {
             match index.kind {
-                Kind::Unique => queries.push(key_sql(of, *index)),
-                Kind::View => {}
-                Kind::Id | Kind::List => {
+                IndexKind::Unique => queries.push(key_sql(of, *index)),
+                IndexKind::View => {}
+                IndexKind::Id | IndexKind::List => {
                     queries.push(count_sql(of, *index));
                     for direction in [Direction::Ascending, Direction::Descending] {
                         queries.push(list_sql(of, BODY, *index, direction));
                         queries.push(list_sql(of, SUMMARY, *index, direction));
-                        if index.kind == Kind::List {
+                        if index.kind == IndexKind::List {
                             queries.push(view_sql(of, *index, direction, MESSAGES));
                         }
                     }

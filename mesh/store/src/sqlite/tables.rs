@@ -4,7 +4,7 @@ use crate::{outbox::sqlite as outbox, receipts::sqlite as receipts};
 use rusqlite::Connection;
 use slipway_sqlite::StorageError;
 
-use crate::document::{Collection, Index, Kind};
+use crate::document::{Collection, Index, IndexKind};
 
 /// The version of the file's layout, apart from the tables of collections. Old versions, which did
 /// not store documents, used small numbers.
@@ -64,23 +64,23 @@ fn table(collection: Collection) -> String {
 fn index_table(collection: Collection, index: Index) -> String {
     let (columns, options) = match index.kind {
         // Served by the primary key of the collection's own table.
-        Kind::Id => return String::new(),
-        Kind::Unique => (
+        IndexKind::Id => return String::new(),
+        IndexKind::Unique => (
             "k TEXT NOT NULL PRIMARY KEY, id TEXT NOT NULL",
             "STRICT, WITHOUT ROWID",
         ),
-        Kind::List if index.has_summaries => (
+        IndexKind::List if index.has_summaries => (
             "k TEXT NOT NULL, o TEXT NOT NULL, id TEXT NOT NULL, schema INTEGER NOT NULL DEFAULT 0,
              summary TEXT NOT NULL DEFAULT '', PRIMARY KEY (k, o, id)",
             "STRICT, WITHOUT ROWID",
         ),
-        Kind::List => (
+        IndexKind::List => (
             "k TEXT NOT NULL, o TEXT NOT NULL, id TEXT NOT NULL, PRIMARY KEY (k, o, id)",
             "STRICT, WITHOUT ROWID",
         ),
         // Not WITHOUT ROWID: the values may be long, and rows that are found by their key should be
         // short.
-        Kind::View => (
+        IndexKind::View => (
             "k TEXT NOT NULL, id TEXT NOT NULL, schema INTEGER NOT NULL, v TEXT NOT NULL,
              PRIMARY KEY (k, id)",
             "STRICT",

@@ -140,8 +140,8 @@ impl Confirmations {
 fn count(notification: &Notification) {
     let kind = notification.kind.as_str();
     if notification.state == State::Failed {
-        tracing::error!(notification = %notification.id, kind, reason = notification.reason,
-            "mail bounced");
+        // The reason may have the address. The notification has it.
+        tracing::error!(notification = %notification.id, kind, "mail bounced");
         m::count_state(m::FAILED, notification);
     } else {
         m::count_state(m::DELIVERED, notification);

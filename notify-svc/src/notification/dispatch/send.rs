@@ -316,8 +316,8 @@ fn count_one(notification: &Notification, now: Timestamp) {
             m::count_state(m::SENT, notification);
         }
         State::Failed => {
-            tracing::error!(notification = %notification.id, kind, reason = notification.reason,
-                "notification failed");
+            // The reason may have the address. The notification has it.
+            tracing::error!(notification = %notification.id, kind, "notification failed");
             m::count_state(m::FAILED, notification);
         }
         _ => m::count_state(m::RETRIED, notification),
