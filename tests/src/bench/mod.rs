@@ -14,6 +14,7 @@ mod listener;
 mod load;
 mod mails;
 mod probe;
+mod reminders;
 mod report;
 mod requests;
 mod shed;
@@ -74,6 +75,8 @@ pub(crate) enum Row {
     ThreadsOnMongodb,
     /// From a commit to the topic and to the activity feed, on a real Kafka and MongoDB
     Events,
+    /// How late 10,000 reminders of one instant are, on the same, while a replica is killed
+    Reminders,
 }
 
 /// How much to measure.
@@ -94,7 +97,11 @@ impl Row {
     pub(crate) fn only_when_named(self) -> bool {
         matches!(
             self,
-            Self::Floods | Self::OnServers | Self::ThreadsOnMongodb | Self::Events
+            Self::Floods
+                | Self::OnServers
+                | Self::ThreadsOnMongodb
+                | Self::Events
+                | Self::Reminders
         )
     }
 
@@ -124,6 +131,7 @@ impl Row {
             Self::OnServers => requests::on_servers(plan).await,
             Self::ThreadsOnMongodb => comments::threads_on_mongodb().await,
             Self::Events => events::events(plan).await,
+            Self::Reminders => reminders::reminders().await,
         }
     }
 }
