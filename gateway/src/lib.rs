@@ -11,6 +11,7 @@
 mod activity;
 mod app;
 mod body;
+mod cors;
 mod error_rate;
 mod etag;
 mod evidence;
@@ -27,7 +28,8 @@ mod strict;
 
 use std::{sync::Arc, time::Duration};
 
-use axum::{Router, response::IntoResponse as _};
+use axum::{Router, middleware::from_fn_with_state, response::IntoResponse as _};
+use http::HeaderValue;
 use slipway_rpc::{
     access::{ServiceTokens, StreamLimits, Verifier},
     grpc::Link,
@@ -36,6 +38,7 @@ use slipway_runtime::{clock::SharedClock, life::Background};
 use tokio_util::sync::CancellationToken;
 
 use app::App;
+use middleware::MiddlewareConfig;
 
 /// Configuration of the gateway.
 #[derive(Debug, Clone)]
@@ -45,6 +48,8 @@ pub struct Config {
     pub request_deadline: Duration,
     /// Whether clients use https. If so, the cookie is sent only over https.
     pub https: bool,
+    /// Origins of other sites whose pages may call the API.
+    pub cors_origins: Vec<HeaderValue>,
     /// The activity stream.
     pub stream: StreamConfig,
     /// Whether each request is logged.
@@ -56,6 +61,7 @@ impl Default for Config {
         Self {
             request_deadline: Duration::from_secs(10),
             https: false,
+            cors_origins: Vec::new(),
             stream: StreamConfig::default(),
             access_log: false,
         }
@@ -124,8 +130,14 @@ impl Config {
     pub fn build(self, dependencies: Dependencies) -> Router {
         metrics::describe();
         ::metrics::gauge!(metrics::STREAM_CLIENTS).increment(0);
-        let (deadline, access_log) = (self.request_deadline, self.access_log);
+        let config = MiddlewareConfig {
+            deadline: self.request_deadline,
+            errors: Arc::default(),
+            access_log: self.access_log,
+            https: self.https,
+        };
+        let cross_origin = cors::layer(&self.cors_origins);
         let app = Arc::new(App::new(self, dependencies));
-        routes::router(app, deadline, access_log)
+        routes::router(app, cross_origin).layer(from_fn_with_state(config, middleware::middleware))
     }
 }

@@ -19,7 +19,7 @@ use http::{
     HeaderMap, HeaderValue, Method, StatusCode, Version,
     header::{
         CACHE_CONTROL, CONNECTION, CONTENT_LENGTH, CONTENT_SECURITY_POLICY, REFERRER_POLICY,
-        X_CONTENT_TYPE_OPTIONS, X_FRAME_OPTIONS,
+        STRICT_TRANSPORT_SECURITY, X_CONTENT_TYPE_OPTIONS, X_FRAME_OPTIONS,
     },
 };
 use slipway_rpc::{error::Fault, metadata::REQUEST_ID};
@@ -69,10 +69,15 @@ pub(crate) struct MiddlewareConfig {
     pub(crate) errors: Arc<ErrorRate>,
     /// Whether requests are logged in the access log.
     pub(crate) access_log: bool,
+    /// Whether clients use https: browsers are told to use nothing else.
+    pub(crate) https: bool,
 }
 
 /// `Cache-Control` of responses that depend on the caller: no cache may store them.
 const PRIVATE: &str = "private, no-store";
+
+/// `Strict-Transport-Security`: for a year, for this host and not for others below it.
+const ONLY_HTTPS: HeaderValue = HeaderValue::from_static("max-age=31536000");
 
 /// Content security policy of responses that are not pages: if a browser shows one as a page, it
 /// loads nothing.
@@ -196,6 +201,9 @@ pub(crate) async fn middleware(
         headers.insert(TRACEPARENT, value);
     }
     audience.set_headers(headers);
+    if config.https {
+        headers.insert(STRICT_TRANSPORT_SECURITY, ONLY_HTTPS);
+    }
     // The rest of the body may still arrive, and its end is unknown: close the connection.
     if http1 && (malformed.is_some() || status == StatusCode::REQUEST_TIMEOUT.as_u16()) {
         headers.insert(CONNECTION, HeaderValue::from_static("close"));

@@ -4,7 +4,7 @@ use std::{net::IpAddr, time::Duration};
 
 use anyhow::{Context as _, bail};
 use reqwest::{
-    Method, RequestBuilder,
+    ClientBuilder, Method, RequestBuilder,
     header::{CONTENT_TYPE, HeaderMap},
 };
 use serde_json::{Value, json};
@@ -82,7 +82,7 @@ impl Client {
     /// Only if no HTTP client can be created.
     #[must_use]
     pub fn new(base: &str) -> Self {
-        Self::build(base, None)
+        Self::build(base, |http| http)
     }
 
     /// The same, with this source address: on Linux all of 127.0.0.0/8 are local addresses, so that
@@ -92,15 +92,22 @@ impl Client {
     /// Only if no HTTP client can be created.
     #[must_use]
     pub fn from_address(base: &str, address: [u8; 4]) -> Self {
-        Self::build(base, Some(address.into()))
+        Self::build(base, |http| http.local_address(IpAddr::from(address)))
     }
 
-    fn build(base: &str, address: Option<IpAddr>) -> Self {
+    /// The same, which trusts only certificates of this CA, in PEM.
+    ///
+    /// # Errors
+    /// If it is not a certificate.
+    pub fn trusting(base: &str, ca: &[u8]) -> anyhow::Result<Self> {
+        let ca = reqwest::Certificate::from_pem(ca)?;
+        Ok(Self::build(base, |http| http.tls_certs_only([ca])))
+    }
+
+    fn build(base: &str, also: impl FnOnce(ClientBuilder) -> ClientBuilder) -> Self {
         // Fails if a provider is already installed, which is fine.
         let _ = rustls::crypto::ring::default_provider().install_default();
-        let http = reqwest::Client::builder()
-            .timeout(Duration::from_secs(60))
-            .local_address(address)
+        let http = also(reqwest::Client::builder().timeout(Duration::from_secs(60)))
             .build()
             .expect("a client without special wishes can be made");
         Self {

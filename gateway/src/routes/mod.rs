@@ -21,29 +21,26 @@ mod tasks;
 mod templates;
 mod users;
 
-use std::{sync::Arc, time::Duration};
+use std::sync::Arc;
 
-use axum::{
-    Extension, Router,
-    middleware::{from_fn, from_fn_with_state},
-    routing::get,
-};
+use axum::{Extension, Router, middleware::from_fn, routing::get};
 use bytes::Bytes;
 use http::header::CONTENT_TYPE;
 use slipway_rpc::http::SharedBytes;
+use tower::util::option_layer;
+use tower_http::cors::CorsLayer;
 use utoipa::{OpenApi as _, openapi::OpenApi};
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_swagger_ui::{Config, SwaggerUi};
 
 use crate::{
     app::AppState,
-    middleware::{MiddlewareConfig, middleware},
     operation::{Operations, set_body_aside},
     problem::Problem,
 };
 
 /// The router of the gateway: the routes of the API, the same under `/v1`, and their documentation.
-pub(crate) fn router(app: AppState, deadline: Duration, access_log: bool) -> Router {
+pub(crate) fn router(app: AppState, cross_origin: Option<CorsLayer>) -> Router {
     let (api, mut document) = OpenApiRouter::with_openapi(document::Document::openapi())
         .merge(auth::routes())
         .merge(users::routes())
@@ -62,11 +59,6 @@ pub(crate) fn router(app: AppState, deadline: Duration, access_log: bool) -> Rou
         .merge(deliveries::routes())
         .split_for_parts();
     document::complete(&mut document);
-    let config = MiddlewareConfig {
-        deadline,
-        errors: Arc::default(),
-        access_log,
-    };
     let operations = Arc::new(Operations::of(&document));
     let api = api
         .with_state(app)
@@ -78,7 +70,7 @@ pub(crate) fn router(app: AppState, deadline: Duration, access_log: bool) -> Rou
         .merge(docs(&document))
         .method_not_allowed_fallback(async || Problem::wrong_method())
         .fallback(async || Problem::unknown_route())
-        .layer(from_fn_with_state(config, middleware))
+        .layer(option_layer(cross_origin))
 }
 
 /// The OpenAPI document, and the page that shows it. A sign-in on the page survives a reload.

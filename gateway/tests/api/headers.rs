@@ -186,3 +186,83 @@ async fn the_cookie_is_secure_if_clients_use_https() {
         );
     }
 }
+
+/// What a browser asks before it lets a page of this origin send a request.
+async fn preflight(gateway: &Gateway, origin: &str) -> Answer {
+    let request = Request::builder()
+        .method(Method::OPTIONS)
+        .uri("/tasks/my")
+        .header("origin", origin)
+        .header("access-control-request-method", "GET")
+        .header("access-control-request-headers", "authorization");
+    gateway.send(request.body(Body::empty()).unwrap()).await
+}
+
+#[tokio::test(start_paused = true)]
+async fn only_pages_of_configured_origins_may_call_the_api() {
+    let ours = "https://dashboard.example.com";
+    let gateway = Gateway::with(Config {
+        cors_origins: vec![HeaderValue::from_static("https://dashboard.example.com")],
+        ..Config::default()
+    });
+    let allowed = preflight(&gateway, ours).await;
+    assert_eq!(allowed.header("access-control-allow-origin"), ours);
+    let methods = allowed.header("access-control-allow-methods");
+    assert_eq!(methods, "GET,POST,PUT,PATCH,DELETE");
+    let headers = allowed.header("access-control-allow-headers");
+    for name in [
+        "authorization",
+        "content-type",
+        "idempotency-key",
+        "if-match",
+    ] {
+        assert!(
+            headers.split(',').any(|one| one == name),
+            "{name}: {headers}"
+        );
+    }
+    let request = gateway
+        .request(Method::GET, "/auth/me")
+        .header("origin", ours);
+    let answer = gateway.send(request.body(Body::empty()).unwrap()).await;
+    assert_eq!(answer.header("access-control-allow-origin"), ours);
+    let readable = answer.header("access-control-expose-headers");
+    assert!(readable.contains("etag"), "{readable}");
+
+    for answer in [
+        preflight(&gateway, "https://evil.example.com").await,
+        preflight(&gateway, "null").await,
+        preflight(&Gateway::new(), ours).await,
+        allowed,
+    ] {
+        // Another site never acts with a user's cookie.
+        assert!(
+            !answer
+                .headers
+                .contains_key("access-control-allow-credentials")
+        );
+    }
+    let other = preflight(&gateway, "https://evil.example.com").await;
+    assert!(!other.headers.contains_key("access-control-allow-origin"));
+    assert!(
+        !preflight(&Gateway::new(), ours)
+            .await
+            .headers
+            .contains_key("access-control-allow-origin")
+    );
+}
+
+#[tokio::test(start_paused = true)]
+async fn browsers_are_told_to_use_only_https_where_clients_use_it() {
+    for https in [false, true] {
+        let gateway = Gateway::with(Config {
+            https,
+            ..Config::default()
+        });
+        let answer = gateway.get("/auth/me").await;
+        assert_eq!(
+            answer.headers.contains_key("strict-transport-security"),
+            https
+        );
+    }
+}

@@ -6,6 +6,7 @@ mod counted_body;
 mod first_bytes;
 mod leftover;
 mod problem_stream;
+mod proxies;
 
 use std::{
     convert::Infallible,
@@ -37,18 +38,17 @@ use tokio::{
     time::Instant,
 };
 use tokio_io_timeout::TimeoutStream;
-use tokio_rustls::TlsAcceptor;
 use tokio_util::sync::CancellationToken;
 use tonic::transport::server::TcpConnectInfo;
 use tower::{Service, ServiceExt};
 
-use crate::error::Fault;
-use crate::metrics as m;
+use crate::{error::Fault, grpc::ServerTls, metrics as m};
 pub use answer::SharedBytes;
 use connections::{Connection, Overloaded};
 pub use connections::{Connections, Limits};
 use first_bytes::FirstBytes;
 use problem_stream::ProblemStream;
+pub use proxies::{ClientHeader, Networks, NoNetworks, TrustedProxies};
 
 /// Time for a client to set up TLS, and then to send its first request over HTTP/1 or open its
 /// first stream over HTTP/2.
@@ -119,7 +119,7 @@ pub struct Serving {
     /// Counts the connections. Listeners that share the limits share this.
     pub connections: Connections,
     /// Serves over TLS, if it is given.
-    pub tls: Option<TlsAcceptor>,
+    pub tls: Option<ServerTls>,
     /// Makes the answer to a request that is refused before it is processed.
     pub refusal: fn(Fault) -> Response,
     /// How long requests in flight may take after the shutdown signal.
@@ -269,10 +269,10 @@ where
     S::Future: Send,
     B: hyper::body::Body<Data = bytes::Bytes, Error: Into<axum::BoxError>> + Send + 'static,
 {
-    async fn drive_encrypted(self, tls: TlsAcceptor, stream: TcpStream, watcher: Watcher) {
+    async fn drive_encrypted(self, tls: ServerTls, stream: TcpStream, watcher: Watcher) {
         let peer = self.peer;
         let accepted = tokio::select! {
-            accepted = tokio::time::timeout(FIRST_REQUEST_TIMEOUT, tls.accept(stream)) => accepted,
+            accepted = tokio::time::timeout(FIRST_REQUEST_TIMEOUT, tls.acceptor().accept(stream)) => accepted,
             () = self.connection.closed() => return,
         };
         match accepted {
@@ -343,11 +343,12 @@ where
         let request = leftover::Received::of(request);
         let mut request =
             request.map(|body| Body::new(counted_body::CountedBody::of(body, &permit)));
+        let client = self.connection.client(self.peer, request.headers());
         match self.protocol {
-            Protocol::Http => drop(request.extensions_mut().insert(ConnectInfo(self.peer))),
+            Protocol::Http => drop(request.extensions_mut().insert(ConnectInfo(client))),
             Protocol::Grpc => drop(request.extensions_mut().insert(TcpConnectInfo {
                 local_addr: None,
-                remote_addr: Some(self.peer),
+                remote_addr: Some(client),
             })),
         }
         let Ok(service) = self.service.ready().await;

@@ -1,24 +1,28 @@
 //! The formats of values: what each accepts, and how that is described.
 
 use std::{
-    fs,
     net::{Ipv6Addr, SocketAddr},
     ops::RangeInclusive,
     path::PathBuf,
     time::Duration,
 };
 
+use http::HeaderValue;
 use notify_svc::notification::mail::{Address, Sender, SmtpUrl};
 use release_svc::identity::{Email, NewPassword, Username};
 use slipway_mongo as mongo;
-use slipway_rpc::grpc::{Origins, TlsError};
+use slipway_rpc::{
+    grpc::{Origins, TlsError},
+    http::Networks,
+};
 use slipway_runtime::{
     telemetry::logs,
     text::{alternatives, is_blank},
 };
 use tonic::transport::Uri;
+use url::Url;
 
-use super::Secret;
+use super::{Secret, pem::PemFile};
 use crate::paths;
 
 /// How a user and a password stand in a URL.
@@ -152,12 +156,11 @@ fn checked_path(text: &str) -> Result<&str, String> {
 
 /// What `read` makes of the PEM file that is named: it is read with the configuration, so that
 /// what is wrong with it is reported with everything else.
-pub(super) fn pem<T: 'static>(read: fn(&[u8]) -> Result<T, TlsError>) -> Format<T> {
+pub(super) fn pem<T: 'static>(read: fn(&[u8]) -> Result<T, TlsError>) -> Format<PemFile<T>> {
     Format::explained("a path", move |text| {
         let path = checked_path(text).map_err(Wrong::Because)?;
-        let pem = fs::read(path).map_err(|error| format!("cannot be read: {error}"));
-        let value = pem.and_then(|pem| read(&pem).map_err(|error| error.to_string()));
-        value.map_err(|wrong| Wrong::Because(format!("its file {path} {wrong}")))
+        PemFile::read(path.into(), read)
+            .map_err(|wrong| Wrong::Because(format!("its file {path} {wrong}")))
     })
 }
 
@@ -169,6 +172,12 @@ pub(super) fn address() -> Format<SocketAddr> {
         Some(port) => format!("127.0.0.1:{port}").parse().ok(),
         None => text.parse().ok(),
     })
+}
+
+pub(super) fn networks() -> Format<Networks> {
+    let expects = "IP addresses and networks in CIDR notation, separated by commas, such as \
+                   10.0.0.0/8,192.0.2.7";
+    Format::new(expects, |text| text.parse().ok())
 }
 
 pub(super) fn service_urls() -> Format<Origins> {
@@ -235,6 +244,19 @@ pub(super) fn public_url() -> Format<String> {
     let expects = "an http or https URL without a user, a query or a fragment, such as \
                    https://slipway.example.com, or with a path if a proxy adds one";
     Format::new(expects, web_url)
+}
+
+/// Each as a browser sends it.
+pub(super) fn origins() -> Format<Vec<HeaderValue>> {
+    let expects = "http or https origins as browsers send them, separated by commas without \
+                   spaces, such as https://dashboard.example.com,http://localhost:3000";
+    Format::new(expects, |text| text.split(',').map(origin).collect())
+}
+
+fn origin(text: &str) -> Option<HeaderValue> {
+    let url = Url::parse(text).ok()?;
+    let is_web = matches!(url.scheme(), "http" | "https");
+    (is_web && url.origin().ascii_serialization() == text).then(|| text.parse().ok())?
 }
 
 pub(super) fn otlp_url() -> Format<String> {

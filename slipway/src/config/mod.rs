@@ -21,6 +21,7 @@ mod format;
 mod kafka;
 mod keys;
 mod layers;
+mod pem;
 mod rules;
 mod secret;
 mod settings;
@@ -28,6 +29,7 @@ mod tls;
 
 pub use keys::{Fallback, Key};
 pub use layers::{Effective, Layers, Origin, Sources};
+pub use pem::PemFile;
 pub use secret::Secret;
 pub use settings::{ALL, KEYS, Keys, Settings};
 pub use tls::Tls;

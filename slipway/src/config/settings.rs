@@ -4,6 +4,7 @@
 
 use std::{collections::BTreeSet, net::SocketAddr, num::NonZeroU32, path::PathBuf, time::Duration};
 
+use http::HeaderValue;
 use notify_svc::notification::{
     dispatch::MAX_CONNECTIONS,
     gathering::LONGEST_WINDOW,
@@ -11,13 +12,17 @@ use notify_svc::notification::{
 };
 use release_svc::identity::{Email, Username};
 use slipway_bus::{embedded, security::Mechanism};
-use slipway_rpc::grpc::{Authorities, Origins};
+use slipway_rpc::{
+    grpc::{Authorities, Origins},
+    http::{ClientHeader, Networks},
+};
 use slipway_runtime::telemetry::logs;
 
 use super::{
     Secret,
     format::{self, Format},
     keys::{Fallback, Key, keys},
+    pem::PemFile,
     rules::Reader,
     tls::{Certificates, PrivateKey},
 };
@@ -76,8 +81,21 @@ keys! {
     max_connections: usize = default("25000"), format::number(16..=1_000_000), EVERY;
 
     /// Maximum share of the connections and of the requests in flight that one client address may
-    /// use, in percent; set 100 behind a reverse proxy, where all clients share its address
+    /// use, in percent; a trusted proxy may use all of them
     per_client_percent: usize = default("50"), format::number(1..=100), EVERY;
+
+    /// Addresses and networks of the reverse proxies that are trusted to name the client of a
+    /// request; from others that header is ignored
+    trusted_proxies: Networks = unset("no proxy is trusted", "10.0.0.0/8,192.0.2.7"),
+        format::networks(), EVERY;
+
+    /// Header in which those proxies name the client; each must append to it the address that it
+    /// was called from
+    forwarded_header: ClientHeader = default("x-forwarded-for"),
+        format::choice([
+            ("x-forwarded-for", ClientHeader::XForwardedFor),
+            ("forwarded", ClientHeader::Forwarded),
+        ]), EVERY;
 
     /// Maximum number of open activity streams of one account, counted separately for REST and gRPC
     streams_per_user: usize = default("20"), format::number(1..=100_000), EVERY;
@@ -132,22 +150,36 @@ keys! {
     notify_url: Origins = unset("in this process", "http://notify:50051"),
         format::service_urls(), CALL_NOTIFY;
 
+    /// PEM file with the certificate of the gateway for HTTP, followed by its intermediate
+    /// certificates; read again when it changes
+    http_tls_cert_file: PemFile<Certificates> = unset("HTTP without TLS", "/etc/slipway/https.pem"),
+        format::pem(Certificates::from_pem), GATEWAY;
+
+    /// PEM file with the private key of that certificate
+    http_tls_key_file: PemFile<PrivateKey> = unset("HTTP without TLS", "/etc/slipway/https.key"),
+        format::pem(PrivateKey::from_pem), GATEWAY;
+
+    /// Origins of other sites whose pages may call the API from a browser, with a token in
+    /// `Authorization`; cookies of users are never accepted from them
+    cors_origins: Vec<HeaderValue> = unset("no other site", "https://dashboard.example.com"),
+        format::origins(), GATEWAY;
+
     /// PEM file with the certificate of this process for gRPC, followed by its intermediate
     /// certificates
-    tls_cert_file: Certificates = unset("gRPC without TLS", "tls/cert.pem"),
+    tls_cert_file: PemFile<Certificates> = unset("gRPC without TLS", "tls/cert.pem"),
         format::pem(Certificates::from_pem), EVERY;
 
     /// PEM file with the private key of that certificate
-    tls_key_file: PrivateKey = unset("gRPC without TLS", "tls/key.pem"),
+    tls_key_file: PemFile<PrivateKey> = unset("gRPC without TLS", "tls/key.pem"),
         format::pem(PrivateKey::from_pem), EVERY;
 
     /// PEM file with the CA certificates that services with an https URL are verified with
-    tls_ca_file: Authorities = unset("no https URLs", "tls/ca.pem"),
+    tls_ca_file: PemFile<Authorities> = unset("no https URLs", "tls/ca.pem"),
         format::pem(Authorities::from_pem), EVERY;
 
     /// PEM file with the CA certificates that callers of the gRPC services must have a certificate
     /// from
-    tls_client_ca_file: Authorities = unset("callers need no certificate", "tls/ca.pem"),
+    tls_client_ca_file: PemFile<Authorities> = unset("callers need no certificate", "tls/ca.pem"),
         format::pem(Authorities::from_pem), SERVICES;
 
     /// User name of the first administrator, who is created if there is none
@@ -193,7 +225,7 @@ keys! {
         format::smtp_url(), NOTIFY, secret;
 
     /// PEM file with the CA certificates that the mail server's certificate is verified with
-    smtp_ca_file: Authorities = unset("public root CAs", "tls/ca.pem"),
+    smtp_ca_file: PemFile<Authorities> = unset("public root CAs", "tls/ca.pem"),
         format::pem(Authorities::from_pem), NOTIFY;
 
     /// Sender of mails

@@ -6,7 +6,7 @@ use axum::response::IntoResponse as _;
 use http::StatusCode;
 use slipway_rpc::{
     access::StreamLimits,
-    http::{Connections, Limits, Protocol, Serving},
+    http::{Connections, Limits, Protocol, Serving, TrustedProxies},
 };
 use slipway_runtime::life;
 
@@ -35,13 +35,20 @@ pub(super) fn clients(settings: &Settings) -> Connections {
             "limit of open files allows fewer client connections than configured"
         );
     }
-    Connections::new(Limits {
+    let limits = Limits {
         connections: wanted.min(possible),
         requests: REQUESTS,
         answer_bytes: ANSWER_BYTES,
         body_bytes: BODY_BYTES,
         per_client_percent: settings.per_client_percent,
-    })
+    };
+    match &settings.trusted_proxies {
+        None => Connections::new(limits),
+        Some(networks) => {
+            let proxies = TrustedProxies::new(networks.clone(), settings.forwarded_header);
+            Connections::behind(proxies, limits)
+        }
+    }
 }
 
 /// Limits of open streams, separately for the gateway and for the gRPC services.

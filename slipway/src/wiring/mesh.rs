@@ -46,13 +46,14 @@ pub(super) async fn build(
     role: Role,
     settings: &Settings,
     public_url: String,
+    tls: &Tls,
     life: &Life,
 ) -> anyhow::Result<Built> {
     let shared = Shared {
         role,
         settings,
         public_url,
-        tls: settings.tls()?,
+        tls: tls.clone(),
         life,
         clock: Arc::new(SystemClock),
         secret: settings
@@ -78,7 +79,7 @@ pub(super) struct Shared<'a> {
     pub(super) settings: &'a Settings,
     /// The URL at which users reach Slipway.
     pub(super) public_url: String,
-    /// How it speaks TLS with services elsewhere.
+    /// How it speaks TLS.
     pub(super) tls: Tls,
     pub(super) life: &'a Life,
     pub(super) clock: SharedClock,

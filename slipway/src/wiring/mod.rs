@@ -16,6 +16,7 @@
 //! | Kafka | `bus` |
 //! | backups by the process itself | `backups` |
 //! | the delivery of alarms | `alarms` |
+//! | certificates that change | `tls` |
 //! | listeners and the start message | `ready` |
 
 mod access;
@@ -29,6 +30,7 @@ mod mesh;
 mod ready;
 mod services;
 mod storage;
+mod tls;
 
 use std::{
     fs,
@@ -105,7 +107,8 @@ async fn live(
     let listeners = Listeners::bind(role, &settings)?;
     let public_url = listeners.public_url(&settings)?;
     // Not dropped before the end, even if it is cancelled: it holds the lock on the data directory.
-    let mut building = pin!(mesh::build(role, &settings, public_url, life));
+    let tls = settings.tls()?;
+    let mut building = pin!(mesh::build(role, &settings, public_url, &tls, life));
     let built = life.drain.run_until_cancelled(building.as_mut()).await;
     let Some(built) = built.transpose()? else {
         life.leave_whole(BACKGROUND_DEADLINE).await;
@@ -113,6 +116,7 @@ async fn live(
         return Ok(());
     };
     let addresses = listeners.addresses()?;
+    tls::follow_files(&settings, &tls, &life.background);
     if let Some(backups) = Backups::of(role, &settings) {
         backups.spawn(&life.background);
     }
@@ -130,7 +134,7 @@ async fn live(
             name: "http",
             protocol: Protocol::Http,
             connections: connections.clone(),
-            tls: None,
+            tls: tls.http.clone(),
             refusal: gateway::refusal,
             drain: settings.drain_deadline,
         };

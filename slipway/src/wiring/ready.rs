@@ -30,8 +30,8 @@ pub(super) struct Listeners {
     pub(super) http: Option<TcpListener>,
     pub(super) grpc: Option<TcpListener>,
     pub(super) ops: TcpListener,
-    /// Whether gRPC is encrypted.
-    encrypted: bool,
+    http_scheme: &'static str,
+    grpc_scheme: &'static str,
 }
 
 /// The bound addresses, as URLs.
@@ -68,7 +68,8 @@ impl Listeners {
                 http,
                 grpc,
                 ops,
-                encrypted: settings.tls_cert_file.is_some(),
+                http_scheme: scheme(settings.http_tls_cert_file.is_some()),
+                grpc_scheme: scheme(settings.tls_cert_file.is_some()),
             }),
             _ => bail!("cannot listen on\n  {}", faults.join("\n  ")),
         }
@@ -80,20 +81,21 @@ impl Listeners {
         let bound = self.http.as_ref().map(TcpListener::local_addr);
         let bound = bound.transpose()?;
         let given = settings.public_url.as_deref();
-        Ok(public_url(given, bound.unwrap_or(settings.http_addr)))
+        let bound = bound.unwrap_or(settings.http_addr);
+        Ok(public_url(given, self.http_scheme, bound))
     }
 
     pub(super) fn addresses(&self) -> io::Result<Addresses> {
         let url = |scheme, listener: &TcpListener| -> io::Result<String> {
             Ok(format!("{scheme}://{}", listener.local_addr()?))
         };
-        let http = |listener| url("http", listener);
-        let grpc = |listener| url(if self.encrypted { "https" } else { "http" }, listener);
+        let http = |listener| url(self.http_scheme, listener);
+        let grpc = |listener| url(self.grpc_scheme, listener);
         Ok(Addresses {
             pid: std::process::id(),
             http: self.http.as_ref().map(http).transpose()?,
             grpc: self.grpc.as_ref().map(grpc).transpose()?,
-            ops: http(&self.ops)?,
+            ops: url("http", &self.ops)?,
         })
     }
 }
@@ -109,10 +111,17 @@ fn listen(address: SocketAddr) -> io::Result<TcpListener> {
     socket.listen(BACKLOG)
 }
 
-fn public_url(given: Option<&str>, http: SocketAddr) -> String {
+fn scheme(encrypted: bool) -> &'static str {
+    match encrypted {
+        true => "https",
+        false => "http",
+    }
+}
+
+fn public_url(given: Option<&str>, scheme: &str, http: SocketAddr) -> String {
     match given {
         Some(url) => url.to_owned(),
-        None => format!("http://{}", reached_at(http)),
+        None => format!("{scheme}://{}", reached_at(http)),
     }
 }
 
@@ -234,13 +243,13 @@ mod tests {
     fn the_public_url_is_the_configured_one_or_else_the_bound_address() {
         let bound = |address: &str| address.parse().unwrap();
         let given = "https://slipway.example.com/";
-        assert_eq!(public_url(Some(given), bound("127.0.0.1:1")), given);
-        for (address, url) in [
-            ("127.0.0.1:43210", "http://127.0.0.1:43210"),
-            ("0.0.0.0:8080", "http://127.0.0.1:8080"),
-            ("[::1]:8080", "http://[::1]:8080"),
+        assert_eq!(public_url(Some(given), "http", bound("127.0.0.1:1")), given);
+        for (scheme, address, url) in [
+            ("http", "127.0.0.1:43210", "http://127.0.0.1:43210"),
+            ("http", "0.0.0.0:8080", "http://127.0.0.1:8080"),
+            ("https", "[::1]:8443", "https://[::1]:8443"),
         ] {
-            assert_eq!(public_url(None, bound(address)), url);
+            assert_eq!(public_url(None, scheme, bound(address)), url);
         }
     }
 }

@@ -26,7 +26,7 @@ use super::{
 };
 use crate::{
     UsageError,
-    config::{KEYS, Secret, Settings},
+    config::{KEYS, PemFile, Secret, Settings},
 };
 
 impl Shared<'_> {
@@ -163,6 +163,7 @@ impl Shared<'_> {
         let config = gateway::Config {
             https: scheme.eq_ignore_ascii_case("https"),
             access_log: self.settings.access_log,
+            cors_origins: self.settings.cors_origins.clone().unwrap_or_default(),
             ..gateway::Config::default()
         };
         config.build(gateway::Dependencies {
@@ -195,7 +196,7 @@ fn mailer(settings: &Settings, health: &Health) -> anyhow::Result<SharedMailer> 
                     "THE MAIL SERVER'S PASSWORD IS SENT UNENCRYPTED: add ?tls=required to smtp_url"
                 );
             }
-            let authorities = settings.smtp_ca_file.as_ref();
+            let authorities = settings.smtp_ca_file.as_ref().map(PemFile::value);
             Arc::new(SmtpMailer::new(url, authorities, from)?)
         }
         None => {

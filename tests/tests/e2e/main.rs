@@ -12,6 +12,7 @@ mod configuration;
 mod crash;
 mod dead_letters;
 mod documentation;
+mod edge;
 mod grpc;
 mod incidents;
 mod interop;

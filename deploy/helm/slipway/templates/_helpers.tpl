@@ -64,7 +64,7 @@ helm.sh/chart: {{ printf "%s-%s" .Chart.Name .Chart.Version }}
   {{- end }}{{ end }}
 {{- end }}
 {{- if and (has $role (list "gateway" "notify")) $root.Values.publicUrl }}{{ $_ := set $env "PUBLIC_URL" $root.Values.publicUrl }}{{ end }}
-{{- if and (eq $role "gateway") $root.Values.ingress.enabled }}{{ $_ := set $env "PER_CLIENT_PERCENT" "100" }}{{ end }}
+{{- if and (eq $role "gateway") $root.Values.ingress.enabled }}{{ $_ := set $env "TRUSTED_PROXIES" $root.Values.ingress.trustedProxies }}{{ end }}
 {{- if $root.Values.tls.secret }}
   {{- range $key, $file := dict "TLS_CA_FILE" "ca.crt" "TLS_CERT_FILE" "tls.crt" "TLS_KEY_FILE" "tls.key" "TLS_CLIENT_CA_FILE" "ca.crt" }}
     {{- $_ := set $env $key (printf "/run/tls/%s" $file) }}

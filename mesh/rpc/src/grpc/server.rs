@@ -171,7 +171,7 @@ impl GrpcServer {
             name: "grpc",
             protocol: Protocol::Grpc,
             connections,
-            tls: self.tls.map(|ServerTls(acceptor)| acceptor),
+            tls: self.tls,
             refusal: |fault| Status::from(fault).into_http(),
             drain,
         };

@@ -1,7 +1,10 @@
-//! TLS between services, from PEM files: the identity of a process, and the CAs that it trusts.
+//! TLS with clients and between services, from PEM files: the identity of a process, and the CAs that
+//! it trusts. Both can be replaced while the process runs: connections that are open stay as they
+//! are.
 
 use std::{fmt, io, sync::Arc};
 
+use arc_swap::ArcSwap;
 use tokio::net::TcpStream;
 use tokio_rustls::{
     TlsAcceptor, TlsConnector,
@@ -14,6 +17,9 @@ use tokio_rustls::{
         sign::CertifiedKey,
     },
 };
+
+/// The name of HTTP/2 in a TLS handshake.
+const HTTP_2: &[u8] = b"h2";
 
 /// Why PEM texts cannot be used. Completes a sentence that begins with the file's name.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -55,13 +61,13 @@ pub struct Authorities {
     pem: Vec<u8>,
 }
 
-/// TLS settings of a server.
+/// TLS settings of a server. Clones share them.
 #[derive(Clone)]
-pub struct ServerTls(pub(super) TlsAcceptor);
+pub struct ServerTls(Arc<ArcSwap<ServerConfig>>);
 
-/// TLS settings of a client.
+/// TLS settings of a client. Clones share them.
 #[derive(Clone)]
-pub struct ClientTls(TlsConnector);
+pub struct ClientTls(Arc<ArcSwap<ClientConfig>>);
 
 impl Identity {
     /// Checks that a text contains the certificates of an identity.
@@ -142,12 +148,28 @@ fn certificates(pem: &[u8]) -> Result<Vec<CertificateDer<'static>>, TlsError> {
 }
 
 impl ServerTls {
-    /// A server with the given identity. With `clients` it accepts only clients that have a
+    /// A gRPC server with the given identity. With `clients` it accepts only clients that have a
     /// certificate signed by one of these CAs.
     ///
     /// # Errors
     /// If the identity's key cannot sign, or no certificate of `clients` can be used.
-    pub fn new(identity: &Identity, clients: Option<&Authorities>) -> Result<Self, TlsError> {
+    pub fn grpc(identity: &Identity, clients: Option<&Authorities>) -> Result<Self, TlsError> {
+        Self::new(identity, clients, &[HTTP_2])
+    }
+
+    /// A server of HTTP/2 and HTTP/1.1 with the given identity.
+    ///
+    /// # Errors
+    /// If the identity's key cannot sign.
+    pub fn http(identity: &Identity) -> Result<Self, TlsError> {
+        Self::new(identity, None, &[HTTP_2, b"http/1.1"])
+    }
+
+    fn new(
+        identity: &Identity,
+        clients: Option<&Authorities>,
+        protocols: &[&[u8]],
+    ) -> Result<Self, TlsError> {
         let unusable = |error: tokio_rustls::rustls::Error| TlsError::Key(error.to_string());
         let provider = Arc::new(ring::default_provider());
         let builder = ServerConfig::builder_with_provider(Arc::clone(&provider))
@@ -166,8 +188,18 @@ impl ServerTls {
         let mut config = builder
             .with_single_cert(identity.certificates.clone(), identity.key()?)
             .map_err(unusable)?;
-        config.alpn_protocols = vec![b"h2".to_vec()];
-        Ok(Self(TlsAcceptor::from(Arc::new(config))))
+        config.alpn_protocols = protocols.iter().map(|name| name.to_vec()).collect();
+        Ok(Self(Arc::new(ArcSwap::from_pointee(config))))
+    }
+
+    /// Uses the settings of `new` for connections that are accepted from now on.
+    pub fn replace_by(&self, new: &Self) {
+        self.0.store(new.0.load_full());
+    }
+
+    /// Accepts TLS with the current settings.
+    pub(crate) fn acceptor(&self) -> TlsAcceptor {
+        TlsAcceptor::from(self.0.load_full())
     }
 }
 
@@ -190,8 +222,13 @@ impl ClientTls {
                 .with_client_auth_cert(identity.certificates.clone(), identity.key()?)
                 .map_err(unusable)?,
         };
-        config.alpn_protocols = vec![b"h2".to_vec()];
-        Ok(Self(TlsConnector::from(Arc::new(config))))
+        config.alpn_protocols = vec![HTTP_2.to_vec()];
+        Ok(Self(Arc::new(ArcSwap::from_pointee(config))))
+    }
+
+    /// Uses the settings of `new` for connections that are made from now on.
+    pub fn replace_by(&self, new: &Self) {
+        self.0.store(new.0.load_full());
     }
 
     /// Performs the TLS handshake with `host` on `stream`.
@@ -201,7 +238,8 @@ impl ClientTls {
         stream: TcpStream,
     ) -> io::Result<TlsStream<TcpStream>> {
         let name = ServerName::try_from(host.to_owned()).map_err(io::Error::other)?;
-        self.0.connect(name, stream).await
+        let connector = TlsConnector::from(self.0.load_full());
+        connector.connect(name, stream).await
     }
 }
 

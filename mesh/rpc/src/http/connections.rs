@@ -16,16 +16,18 @@
 
 use std::{
     collections::HashMap,
-    net::IpAddr,
+    net::{IpAddr, SocketAddr},
     sync::{
         Arc,
         atomic::{AtomicBool, AtomicU32, AtomicU64, AtomicUsize, Ordering},
     },
 };
 
+use http::HeaderMap;
 use parking_lot::Mutex;
 use tokio::{sync::Notify, time::Instant};
 
+use super::TrustedProxies;
 use crate::metrics as m;
 pub(super) use permit::Permit;
 pub(super) use unread::Unread;
@@ -65,9 +67,13 @@ const FORGET_EVERY: u64 = 1_024;
 /// Answers below this size are not counted; they fit into the memory that each connection may use.
 pub(super) const LARGE_ANSWER: usize = 16 * 1024;
 
-impl Limits {
-    fn per_client(&self, limit: usize) -> usize {
-        (limit * self.per_client_percent / 100).max(1)
+impl Client {
+    /// How much of a limit it may use.
+    fn share(&self, limits: &Limits, limit: usize) -> usize {
+        match self.is_proxy {
+            true => limit,
+            false => (limit * limits.per_client_percent / 100).max(1),
+        }
     }
 }
 
@@ -78,6 +84,7 @@ pub struct Connections(Arc<Shared>);
 #[derive(Debug)]
 struct Shared {
     limits: Limits,
+    proxies: TrustedProxies,
     open: Mutex<Open>,
     totals: Load,
     /// Requests whose bodies are incomplete.
@@ -102,6 +109,8 @@ struct Open {
 #[derive(Debug)]
 struct Client {
     network: Network,
+    /// Whether it is a trusted reverse proxy, which brings many clients.
+    is_proxy: bool,
     /// Excludes the connections that are being closed. Changed only under the lock on [`Open`].
     connections: AtomicUsize,
     load: Load,
@@ -154,8 +163,16 @@ impl Connections {
     /// Creates an empty set of connections.
     #[must_use]
     pub fn new(limits: Limits) -> Self {
+        Self::behind(TrustedProxies::default(), limits)
+    }
+
+    /// The same behind reverse proxies. As each of them brings many clients, it is not limited to a
+    /// share, and its requests come from the clients that it names.
+    #[must_use]
+    pub fn behind(proxies: TrustedProxies, limits: Limits) -> Self {
         Self(Arc::new(Shared {
             limits,
+            proxies,
             open: Mutex::default(),
             totals: Load::default(),
             arriving: WaitQueue::default(),
@@ -185,6 +202,7 @@ impl Connections {
         let client = open.clients.get(&network).cloned().unwrap_or_else(|| {
             Arc::new(Client {
                 network,
+                is_proxy: shared.proxies.trusts(peer),
                 connections: AtomicUsize::new(0),
                 load: Load::default(),
                 barred_until: AtomicU64::new(0),
@@ -193,7 +211,7 @@ impl Connections {
         if client.barred_until.load(Ordering::Relaxed) > shared.now() {
             return Admission::Refused;
         }
-        let limit = shared.limits.per_client(shared.limits.connections);
+        let limit = client.share(&shared.limits, shared.limits.connections);
         if client.connections.load(Ordering::Relaxed) >= limit
             && !shared.make_room(&mut open, Some(&client))
         {
@@ -354,8 +372,19 @@ impl Connection {
         self.slot.requested.load(Ordering::Relaxed)
     }
 
-    /// Refuses new connections of this client for [`BARRED_MS`].
+    /// The address of the client whose request came with these headers over this connection. The
+    /// port is the peer's.
+    pub(super) fn client(&self, peer: SocketAddr, headers: &HeaderMap) -> SocketAddr {
+        let client = self.shared.proxies.client(peer.ip(), headers);
+        SocketAddr::new(client, peer.port())
+    }
+
+    /// Refuses new connections of this client for [`BARRED_MS`], but not of a trusted proxy, which
+    /// would keep out all its clients.
     pub(super) fn bar_client(&self) {
+        if self.slot.client.is_proxy {
+            return;
+        }
         let until = self.shared.now().saturating_add(BARRED_MS);
         let client = &self.slot.client;
         client.barred_until.fetch_max(until, Ordering::Relaxed);

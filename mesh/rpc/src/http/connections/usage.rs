@@ -86,7 +86,7 @@ impl Usage {
     pub(super) fn grow(&mut self, more: usize) -> Result<(), Full> {
         let limits = &self.shared.limits;
         let limit = limits.of(self.resource);
-        let share = limits.per_client(limit);
+        let share = self.client.share(limits, limit);
         self.amount += more;
         let add = |load: &Load| load.of(self.resource).fetch_add(more, Ordering::Relaxed) + more;
         let (whole, own) = (add(&self.shared.totals), add(&self.client.load));
