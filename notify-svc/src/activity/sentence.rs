@@ -247,7 +247,8 @@ fn sentence(data: &EventData, who: &Who<'_>) -> Option<(String, Vec<Uuid>)> {
         | E::SystemError(_)
         | E::TemplateUpdated(_)
         | E::TemplateDeleted(_)
-        | E::DeadLetterReplayed(_) => return None,
+        | E::DeadLetterReplayed(_)
+        | E::SessionEnded(_) => return None,
         // A type of a newer version.
         E::Unknown => return None,
     })

@@ -66,6 +66,7 @@ fn notifies(event_type: EventType) -> bool {
         | T::TemplateUpdated
         | T::TemplateDeleted
         | T::DeadLetterReplayed
+        | T::SessionEnded
         // Administrators are notified of the incident instead.
         | T::SystemError => false,
     }

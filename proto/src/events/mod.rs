@@ -33,7 +33,7 @@ pub use task::{
     TaskRecurrence, TaskRecurrenceEndedEvent, TaskReminderDueEvent, TaskStartedEvent, TaskState,
     TaskUpdatedEvent,
 };
-pub use user::{Role, UserRegisteredEvent};
+pub use user::{Role, SessionEndReason, SessionEndedEvent, UserRegisteredEvent};
 
 use schemars::{JsonSchema, Schema};
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
@@ -84,7 +84,8 @@ pub const SYSTEM: Topic = Topic {
     partitions: 3,
 };
 
-/// Acts of administrators that change Slipway itself; keyed by the administrator's user id.
+/// What only administrators see: acts that change Slipway itself, and ends of sessions; keyed by the
+/// id of the administrator or of the session's user.
 pub const ADMIN: Topic = Topic {
     name: "slipway.admin",
     partitions: 3,
@@ -219,6 +220,7 @@ catalogue! {
     TemplateUpdated(TemplateUpdatedEvent): "template.updated" / 1 on ADMIN,
     TemplateDeleted(TemplateDeletedEvent): "template.deleted" / 1 on ADMIN,
     DeadLetterReplayed(DeadLetterReplayedEvent): "dead_letter.replayed" / 1 on ADMIN,
+    SessionEnded(SessionEndedEvent): "session.ended" / 1 on ADMIN,
 }
 
 impl EventType {
