@@ -196,8 +196,9 @@ impl Forum {
             health: Health::default(),
         });
         let issuer = Issuer::new(keys, Duration::from_secs(24 * 3600), clock.clone());
-        let signed_in =
-            |id, name: &str, role| Outbound::with_token(issuer.issue(id, name, role).unwrap().text);
+        let signed_in = |id, name: &str, role| {
+            Outbound::with_token(issuer.issue(id, name, role, None).unwrap().text)
+        };
         Self {
             client: ForumServiceClient::new(Link::local(middleware.wrap(routes))),
             release,
