@@ -4,7 +4,7 @@ use std::{net::IpAddr, time::Duration};
 
 use slipway_rpc::error::{Fault, Kind};
 
-use super::{Accounts, Session};
+use super::Accounts;
 use crate::{
     identity::{
         Account, credentials,
@@ -14,6 +14,7 @@ use crate::{
         },
     },
     metrics as m,
+    sessions::{Place, SignedIn, StartedBrowser},
 };
 
 /// An attempt to sign in with a password.
@@ -29,7 +30,7 @@ pub(super) struct Attempt {
 }
 
 impl Accounts {
-    /// Signs in by username or email address.
+    /// Signs a client of the API in by username or email address.
     ///
     /// # Errors
     /// `INVALID_CREDENTIALS`, the same for an unknown name and a wrong password;
@@ -38,8 +39,33 @@ impl Accounts {
         &self,
         login: String,
         password: String,
+        place: Place,
+    ) -> Result<SignedIn, Fault> {
+        let account = self.identify(login, password, place.address).await?;
+        self.sessions.start(account.user, place).await
+    }
+
+    /// Signs a browser in by username or email address.
+    ///
+    /// # Errors
+    /// As [`Self::login`].
+    pub async fn login_browser(
+        &self,
+        login: String,
+        password: String,
+        place: Place,
+    ) -> Result<StartedBrowser, Fault> {
+        let account = self.identify(login, password, place.address).await?;
+        self.sessions.start_browser(account.user, place).await
+    }
+
+    /// The account with this name and password.
+    async fn identify(
+        &self,
+        login: String,
+        password: String,
         address: Option<IpAddr>,
-    ) -> Result<Session, Fault> {
+    ) -> Result<Account, Fault> {
         let place = self.hasher.sign_ins.place()?;
         let unknown = Subject::unknown(&credentials::key(&login));
         let account = self.stores.users.by_login(&login).await?;
@@ -51,14 +77,13 @@ impl Accounts {
             password,
             address,
         };
-        let account = self.prove(&place, &attempt).await?.ok_or_else(|| {
+        self.prove(&place, &attempt).await?.ok_or_else(|| {
             Fault::new(
                 Kind::Unauthenticated,
                 "INVALID_CREDENTIALS",
                 "The name or the password is wrong.",
             )
-        })?;
-        self.session(account.user)
+        })
     }
 
     /// Verifies the password. Returns the account if it is right; a wrong password counts as a
@@ -169,7 +194,8 @@ impl Who {
     }
 }
 
-fn throttled(excess: TooManyFailures) -> Fault {
+/// The answer to too many failures.
+pub(crate) fn throttled(excess: TooManyFailures) -> Fault {
     Fault::new(
         Kind::RateLimited,
         "TOO_MANY_ATTEMPTS",
