@@ -105,8 +105,8 @@ pub enum Command {
     /// Follow the activity feed
     ///
     /// Prints one line for each entry, until Ctrl-C. It reconnects when the connection is
-    /// lost, without missing an entry, and signs in again when its token expires, if it has
-    /// a password.
+    /// lost, without missing an entry, and refreshes its token or signs in again when it
+    /// expires, if it has a password.
     #[command(after_help = "Example: SLIPWAY_USERNAME=ada slipway watch --type 'task.*' --mine")]
     Watch(WatchArgs),
     /// List, read and replay events that consumers could not handle (for administrators)

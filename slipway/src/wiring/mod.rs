@@ -10,7 +10,7 @@
 //! | --- | --- |
 //! | the services of each role, and their links | `mesh` |
 //! | the configuration and dependencies of each service | `services` |
-//! | access control | `access` |
+//! | access control | `access`, `ended` |
 //! | limits on connections and requests | `limits` |
 //! | the databases | `storage`, `embedded`, `data_dir` |
 //! | Kafka | `bus` |
@@ -24,6 +24,7 @@ mod backups;
 pub(crate) mod bus;
 pub(crate) mod data_dir;
 mod embedded;
+mod ended;
 mod limits;
 mod mesh;
 mod ready;
