@@ -1,7 +1,6 @@
 //! Tests of the headers for browsers and caches.
 
 use axum::body::Body;
-use gateway::Config;
 use http::{HeaderName, HeaderValue, Method, Request};
 
 use crate::support::{ADA, Answer, COMMENT, Gateway, RELEASE, TASK, operations};
@@ -156,33 +155,4 @@ async fn the_documentation_pages_run_only_their_own_scripts() {
     }
     is_shut(&gateway.get("/openapi.json").await);
     is_shut(&gateway.get("/.well-known/jwks.json").await);
-}
-
-#[tokio::test(start_paused = true)]
-async fn the_cookie_is_secure_if_clients_use_https() {
-    for (https, forwarded, secure) in [
-        (false, None, false),
-        (false, Some("https"), true),
-        (true, None, true),
-        (true, Some("http"), true),
-    ] {
-        let gateway = Gateway::with(Config {
-            https,
-            ..Config::default()
-        });
-        let mut request = gateway
-            .request(Method::POST, "/auth/login")
-            .header("content-type", "application/json");
-        if let Some(scheme) = forwarded {
-            request = request.header("x-forwarded-proto", scheme);
-        }
-        let body = r#"{"username": "ada", "password": "x"}"#;
-        let answer = gateway.send(request.body(body.into()).unwrap()).await;
-        let cookie = answer.header("set-cookie");
-        assert_eq!(
-            cookie.ends_with("; Secure"),
-            secure,
-            "{https} {forwarded:?}"
-        );
-    }
 }
