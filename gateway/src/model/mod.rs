@@ -53,8 +53,8 @@ pub(crate) use template::{
     NewTemplate, Preview, Rendered, Template, TemplateSummary, TemplateVersion,
 };
 pub(crate) use user::{
-    Account, BrowserSession, Colleague, Credentials, Refresh, Registration, Session, UserRef,
-    UsersQuery,
+    Account, BrowserSession, Colleague, Credentials, PasswordChange, Refresh, Registration,
+    Session, UserRef, UsersQuery,
 };
 
 use std::{fmt, str::FromStr};

@@ -181,6 +181,26 @@ impl From<Refresh> for v1::RefreshSessionRequest {
     }
 }
 
+/// Another password for the caller's account.
+#[derive(Deserialize, ToSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub(crate) struct PasswordChange {
+    /// The password until now.
+    current_password: String,
+    /// By the rules for a new account, and not the current one.
+    #[schema(min_length = 8, max_length = 128)]
+    new_password: String,
+}
+
+impl From<PasswordChange> for v1::ChangePasswordRequest {
+    fn from(change: PasswordChange) -> Self {
+        Self {
+            current_password: change.current_password,
+            new_password: change.new_password,
+        }
+    }
+}
+
 /// A new account.
 #[derive(Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]

@@ -1,4 +1,4 @@
-//! `/auth/refresh`, `/auth/logout`, `/auth/session…`: sessions.
+//! `/auth/refresh`, `/auth/logout`, `/auth/session…`: sessions; `/auth/password`, which ends them.
 
 use std::time::Duration;
 
@@ -15,8 +15,8 @@ use crate::{
     app::AppState,
     extract::{AnonymousClient, BrowserCookie, Caller, ListParams, NotForeign, PathId, Payload},
     model::{
-        BrowserSession, Credentials, Id, Page, Paging, Refresh, Session, SessionsOfMine,
-        StartedSession, required,
+        BrowserSession, Credentials, Id, Page, Paging, PasswordChange, Refresh, Session,
+        SessionsOfMine, StartedSession, required,
     },
     problem::Problem,
 };
@@ -25,6 +25,7 @@ pub(super) fn routes() -> OpenApiRouter<AppState> {
     OpenApiRouter::new()
         .routes(routes!(refresh))
         .routes(routes!(logout))
+        .routes(routes!(change_password))
         .routes(routes!(list, end_all))
         .routes(routes!(end))
         .routes(routes!(start_browser, end_browser))
@@ -90,6 +91,39 @@ async fn refresh(
 async fn logout(State(app): State<AppState>, caller: Caller) -> Result<StatusCode, Problem> {
     let request = caller.outbound.request(LogoutRequest {});
     app.identity().logout(request).await?;
+    Ok(StatusCode::NO_CONTENT)
+}
+
+/// Changes the caller's password.
+///
+/// All other sessions of the caller end: within two seconds none of their tokens is accepted.
+#[utoipa::path(
+    post,
+    path = "/auth/password",
+    operation_id = "changePassword",
+    tag = "accounts",
+    request_body(
+        content = PasswordChange,
+        example = json!({"currentPassword": "engine no. 1", "newPassword": "engine no. 2, larger"}),
+    ),
+    responses(
+        (status = 204, description = "Changed"),
+        (
+            status = 403,
+            description = "`WRONG_PASSWORD`: the current password is wrong, which counts as a \
+                failed sign-in",
+        ),
+        (status = 429, description = "`TOO_MANY_ATTEMPTS`, `TOO_BUSY`: as when signing in"),
+    ),
+    security(("bearer" = []), ("cookie" = [])),
+)]
+async fn change_password(
+    State(app): State<AppState>,
+    caller: Caller,
+    Payload(change): Payload<PasswordChange>,
+) -> Result<StatusCode, Problem> {
+    let request = caller.outbound.request(change.into());
+    app.identity().change_password(request).await?;
     Ok(StatusCode::NO_CONTENT)
 }
 

@@ -248,7 +248,8 @@ fn sentence(data: &EventData, who: &Who<'_>) -> Option<(String, Vec<Uuid>)> {
         | E::TemplateUpdated(_)
         | E::TemplateDeleted(_)
         | E::DeadLetterReplayed(_)
-        | E::SessionEnded(_) => return None,
+        | E::SessionEnded(_)
+        | E::PasswordChanged(_) => return None,
         // A type of a newer version.
         E::Unknown => return None,
     })

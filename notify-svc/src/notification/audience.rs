@@ -67,6 +67,7 @@ fn notifies(event_type: EventType) -> bool {
         | T::TemplateDeleted
         | T::DeadLetterReplayed
         | T::SessionEnded
+        | T::PasswordChanged
         // Administrators are notified of the incident instead.
         | T::SystemError => false,
     }

@@ -33,7 +33,10 @@ pub use task::{
     TaskRecurrence, TaskRecurrenceEndedEvent, TaskReminderDueEvent, TaskStartedEvent, TaskState,
     TaskUpdatedEvent,
 };
-pub use user::{Role, SessionEndReason, SessionEndedEvent, UserRegisteredEvent};
+pub use user::{
+    PasswordChange, PasswordChangedEvent, Role, SessionEndReason, SessionEndedEvent,
+    UserRegisteredEvent,
+};
 
 use schemars::{JsonSchema, Schema};
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
@@ -84,7 +87,8 @@ pub const SYSTEM: Topic = Topic {
     partitions: 3,
 };
 
-/// What only administrators see: acts that change Slipway itself, and ends of sessions; keyed by the
+/// What only administrators see: acts that change Slipway itself, ends of sessions and
+/// changes of passwords; keyed by the
 /// id of the administrator or of the session's user.
 pub const ADMIN: Topic = Topic {
     name: "slipway.admin",
@@ -221,6 +225,7 @@ catalogue! {
     TemplateDeleted(TemplateDeletedEvent): "template.deleted" / 1 on ADMIN,
     DeadLetterReplayed(DeadLetterReplayedEvent): "dead_letter.replayed" / 1 on ADMIN,
     SessionEnded(SessionEndedEvent): "session.ended" / 1 on ADMIN,
+    PasswordChanged(PasswordChangedEvent): "user.password_changed" / 1 on ADMIN,
 }
 
 impl EventType {

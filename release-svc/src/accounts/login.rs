@@ -2,6 +2,7 @@
 
 use std::{net::IpAddr, time::Duration};
 
+use slipway_bus::Actor;
 use slipway_rpc::error::{Fault, Kind};
 
 use super::Accounts;
@@ -14,7 +15,7 @@ use crate::{
         },
     },
     metrics as m,
-    sessions::{Place, SignedIn, StartedBrowser},
+    sessions::{EndReason, Place, SessionId, SignedIn, StartedBrowser},
 };
 
 /// An attempt to sign in with a password.
@@ -42,7 +43,9 @@ impl Accounts {
         place: Place,
     ) -> Result<SignedIn, Fault> {
         let account = self.identify(login, password, place.address).await?;
-        self.sessions.start(account.user, place).await
+        let started = self.sessions.start(account.user.clone(), place).await?;
+        self.still_valid(&account, started.session.id).await?;
+        Ok(started)
     }
 
     /// Signs a browser in by username or email address.
@@ -56,7 +59,25 @@ impl Accounts {
         place: Place,
     ) -> Result<StartedBrowser, Fault> {
         let account = self.identify(login, password, place.address).await?;
-        self.sessions.start_browser(account.user, place).await
+        let started = self.sessions.start_browser(account.user.clone(), place);
+        let started = started.await?;
+        self.still_valid(&account, started.session.id).await?;
+        Ok(started)
+    }
+
+    /// Ends a session that has just begun if the account's password was changed after it was
+    /// verified: the change has ended only the sessions that it knew.
+    async fn still_valid(&self, account: &Account, session: SessionId) -> Result<(), Fault> {
+        let user = account.user.id;
+        let now = self.stores.users.user(user).await?;
+        if now.is_some_and(|now| now.password_hash == account.password_hash) {
+            return Ok(());
+        }
+        let why = EndReason::PasswordChanged;
+        self.sessions
+            .end_one(session, user, why, &Actor::System)
+            .await?;
+        Err(invalid_credentials())
     }
 
     /// The account with this name and password.
@@ -77,13 +98,8 @@ impl Accounts {
             password,
             address,
         };
-        self.prove(&place, &attempt).await?.ok_or_else(|| {
-            Fault::new(
-                Kind::Unauthenticated,
-                "INVALID_CREDENTIALS",
-                "The name or the password is wrong.",
-            )
-        })
+        let account = self.prove(&place, &attempt).await?;
+        account.ok_or_else(invalid_credentials)
     }
 
     /// Verifies the password. Returns the account if it is right; a wrong password counts as a
@@ -160,6 +176,14 @@ impl Accounts {
         let admission = throttle::admission(&of_name, &of_address, self.clock.now());
         Ok((admission, !of_name.is_empty()))
     }
+}
+
+fn invalid_credentials() -> Fault {
+    Fault::new(
+        Kind::Unauthenticated,
+        "INVALID_CREDENTIALS",
+        "The name or the password is wrong.",
+    )
 }
 
 /// The account and the address of an attempt, for the log. An unknown name is not logged: it could

@@ -1,13 +1,15 @@
-//! Creates accounts and signs them in.
+//! Creates accounts, signs them in, and changes their passwords.
 
 mod first_admin;
 mod known;
 mod login;
+mod passwords;
 mod register;
 
 pub use first_admin::{FirstAdmin, FirstAdminError, FirstPassword, Tell};
 pub use known::KnownAccounts;
 pub(crate) use login::throttled;
+pub use passwords::{ResetError, reset_password};
 pub use register::{Registrant, Registration, RegistrationRules};
 
 use std::{sync::Arc, time::Duration};
@@ -74,10 +76,7 @@ impl Accounts {
         let password = password.into_inner();
         let password_hash = self.hasher.hash(turn, password).await?;
         let (id, role) = (user.id, format!("{:?}", user.role));
-        let account = Account {
-            user,
-            password_hash,
-        };
+        let account = Account::new(user, password_hash);
         let inserted = self.stores.users.insert(&account, commit).await;
         if inserted.is_ok() {
             metrics::counter!(m::REGISTRATIONS, "role" => role).increment(1);

@@ -5,13 +5,14 @@ use std::{collections::BTreeSet, net::IpAddr, pin::Pin, sync::Arc};
 use futures::Stream;
 use slipway_proto::{
     identity::v1::{
-        EndAllSessionsRequest, EndAllSessionsResponse, EndSessionRequest, EndSessionResponse,
-        ExchangeSessionRequest, ExchangeSessionResponse, GetJwksRequest, GetJwksResponse,
-        GetMeRequest, GetMeResponse, ListSessionsRequest, ListSessionsResponse, ListUsersRequest,
-        ListUsersResponse, LoginRequest, LoginResponse, LogoutRequest, LogoutResponse,
-        RefreshSessionRequest, RefreshSessionResponse, RegisterRequest, RegisterResponse,
-        ResolveUsersRequest, ResolveUsersResponse, StartBrowserSessionRequest,
-        StartBrowserSessionResponse, WatchEndedSessionsRequest, WatchEndedSessionsResponse,
+        ChangePasswordRequest, ChangePasswordResponse, EndAllSessionsRequest,
+        EndAllSessionsResponse, EndSessionRequest, EndSessionResponse, ExchangeSessionRequest,
+        ExchangeSessionResponse, GetJwksRequest, GetJwksResponse, GetMeRequest, GetMeResponse,
+        ListSessionsRequest, ListSessionsResponse, ListUsersRequest, ListUsersResponse,
+        LoginRequest, LoginResponse, LogoutRequest, LogoutResponse, RefreshSessionRequest,
+        RefreshSessionResponse, RegisterRequest, RegisterResponse, ResolveUsersRequest,
+        ResolveUsersResponse, StartBrowserSessionRequest, StartBrowserSessionResponse,
+        WatchEndedSessionsRequest, WatchEndedSessionsResponse,
         identity_service_server::IdentityService,
     },
     time::to_proto,
@@ -183,6 +184,22 @@ impl IdentityService for Identity {
         _request: Request<WatchEndedSessionsRequest>,
     ) -> Result<Response<Self::WatchEndedSessionsStream>, Status> {
         Ok(Response::new(Box::pin(self.feed.stream())))
+    }
+
+    async fn change_password(
+        &self,
+        request: Request<ChangePasswordRequest>,
+    ) -> Result<Response<ChangePasswordResponse>, Status> {
+        let caller = principal(&request)?;
+        let address = client_address(&request);
+        let ChangePasswordRequest {
+            current_password,
+            new_password,
+        } = request.into_inner();
+        self.accounts
+            .change_password(&caller, current_password, &new_password, address)
+            .await?;
+        Ok(Response::new(ChangePasswordResponse {}))
     }
 
     async fn get_me(

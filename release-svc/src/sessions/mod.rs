@@ -18,6 +18,7 @@ mod service;
 mod tests;
 
 pub(crate) use feed::EndedFeed;
+pub(crate) use service::actor;
 pub use service::{Sessions, SignedIn, StartedBrowser};
 
 use std::net::IpAddr;
@@ -105,6 +106,8 @@ pub enum EndReason {
     RefreshReused,
     /// The account had too many sessions, and this one was not used for the longest time.
     TooMany,
+    /// The account got another password.
+    PasswordChanged,
 }
 
 impl EndReason {
@@ -116,6 +119,7 @@ impl EndReason {
             Self::Revoked => "revoked",
             Self::RefreshReused => "refresh_reused",
             Self::TooMany => "too_many",
+            Self::PasswordChanged => "password_changed",
         }
     }
 }

@@ -130,7 +130,7 @@ impl Sessions {
             refresh.map_err(|why| refused = why).ok()
         });
         if let Some(session) = refreshed.await? {
-            let user = self.user(session.user).await?;
+            let user = self.user(&session).await?;
             return self.signed_in(user, session, &next).map(Ok);
         }
         if let (SecretRefusal::Reused, Some(user)) = (refused, owner) {
@@ -158,7 +158,7 @@ impl Sessions {
                 return Err(self.refusal(refused, code, text, place.address).await?);
             }
         };
-        let user = self.user(session.user).await?;
+        let user = self.user(&session).await?;
         self.token(&user, &session)
     }
 
@@ -247,14 +247,32 @@ impl Sessions {
     /// # Errors
     /// If the database is unavailable: then only some of them may have ended.
     pub async fn revoke_all(&self, caller: &Principal) -> Result<(), StoreError> {
-        let (user, actor) = (UserId(caller.user_id), actor(caller));
+        let user = UserId(caller.user_id);
+        self.end_all(user, None, EndReason::Revoked, &actor(caller))
+            .await
+    }
+
+    /// Ends all sessions of an account, except `keep`.
+    ///
+    /// # Errors
+    /// If the database is unavailable: then only some of them may have ended.
+    pub(crate) async fn end_all(
+        &self,
+        user: UserId,
+        keep: Option<SessionId>,
+        why: EndReason,
+        actor: &Actor,
+    ) -> Result<(), StoreError> {
+        let mut after = None;
         loop {
-            let page = self.store.list(user, None, super::MAX_LIVE).await?;
+            let page = self.store.list(user, after, super::MAX_LIVE).await?;
             for session in &page.items {
-                let why = EndReason::Revoked;
-                self.end_one(session.id, user, why, &actor).await?;
+                if Some(session.id) != keep {
+                    self.end_one(session.id, user, why, actor).await?;
+                }
             }
-            if page.next.is_none() {
+            after = page.next;
+            if after.is_none() {
                 return Ok(());
             }
         }
@@ -280,7 +298,7 @@ impl Sessions {
     }
 
     /// Ends a session unless it has ended. Other processes learn of it by the [feed](super::feed).
-    async fn end_one(
+    pub(crate) async fn end_one(
         &self,
         id: SessionId,
         user: UserId,
@@ -315,8 +333,16 @@ impl Sessions {
         ttl.saturating_add(MARGIN)
     }
 
-    async fn user(&self, id: UserId) -> Result<User, Fault> {
-        let account = self.users.user(id).await?.ok_or_else(gone)?;
+    /// The user of a session whose secret was accepted. A change of the password may have ended the
+    /// session without having got to it.
+    async fn user(&self, session: &Session) -> Result<User, Fault> {
+        let account = self.users.user(session.user).await?.ok_or_else(gone)?;
+        if account.has_ended(session.id, session.created_at) {
+            let why = EndReason::PasswordChanged;
+            self.end_one(session.id, session.user, why, &Actor::System)
+                .await?;
+            return Err(session_ended());
+        }
         Ok(account.user)
     }
 
@@ -355,9 +381,7 @@ impl Sessions {
                 None => unauthenticated(code, text),
                 Some(excess) => excess,
             },
-            SecretRefusal::Ended => {
-                unauthenticated("SESSION_ENDED", "The session has ended. Sign in again.")
-            }
+            SecretRefusal::Ended => session_ended(),
             SecretRefusal::Expired => unauthenticated(
                 "SESSION_EXPIRED",
                 "The session has not been used for too long. Sign in again.",
@@ -392,7 +416,15 @@ impl Sessions {
     }
 }
 
-fn actor(caller: &Principal) -> Actor {
+fn session_ended() -> Fault {
+    Fault::new(
+        Kind::Unauthenticated,
+        "SESSION_ENDED",
+        "The session has ended. Sign in again.",
+    )
+}
+
+pub(crate) fn actor(caller: &Principal) -> Actor {
     Actor::User {
         id: caller.user_id,
         username: caller.username.clone(),
@@ -408,6 +440,7 @@ fn ended(id: SessionId, user: UserId, end: End, actor: &Actor) -> Event {
             EndReason::Revoked => SessionEndReason::Revoked,
             EndReason::RefreshReused => SessionEndReason::RefreshReused,
             EndReason::TooMany => SessionEndReason::TooMany,
+            EndReason::PasswordChanged => SessionEndReason::PasswordChanged,
         },
     };
     let origin = Origin {

@@ -39,7 +39,8 @@ use self::editing::{
 use self::harness::{Backend, PASSWORD, Setup, race, task};
 use self::recurring::each_completed_task_is_followed_once;
 use self::sessions::{
-    an_old_refresh_token_ends_the_session, of_two_refreshes_at_once_one_succeeds,
+    a_sign_in_during_a_change_of_password_leaves_no_session, an_old_refresh_token_ends_the_session,
+    of_two_refreshes_at_once_one_succeeds,
 };
 
 const RACERS: usize = 50;
@@ -93,6 +94,7 @@ on_each_backend!(
     each_completed_task_is_followed_once
     of_two_refreshes_at_once_one_succeeds
     an_old_refresh_token_ends_the_session
+    a_sign_in_during_a_change_of_password_leaves_no_session
 );
 
 async fn a_developer_starts_one_task_on_both_replicas_together(s: Setup) {

@@ -4,8 +4,8 @@ use std::time::{Duration, Instant};
 
 use slipway_mongo::testing::Scratch;
 use slipway_proto::identity::v1::{
-    GetMeRequest, LoginRequest, LogoutRequest, RefreshSessionRequest, Session,
-    identity_service_client::IdentityServiceClient,
+    ChangePasswordRequest, GetMeRequest, LoginRequest, LogoutRequest, RefreshSessionRequest,
+    Session, identity_service_client::IdentityServiceClient,
 };
 use slipway_rpc::{
     error::Fault,
@@ -73,6 +73,39 @@ pub(super) async fn an_old_refresh_token_ends_the_session(setup: Setup) {
     assert_eq!(refused.unwrap_err().code, "SESSION_ENDED");
     let refused = refresh(identity(&setup, 1), third.refresh_token).await;
     assert_eq!(refused.unwrap_err().code, "SESSION_ENDED");
+}
+
+/// Signs in or is refused; the change of the password may be decided between its steps.
+async fn try_login(setup: &Setup, password: &str) -> Option<Session> {
+    let login = LoginRequest {
+        login: "ada".into(),
+        password: password.into(),
+    };
+    let answer = identity(setup, 1).login(login).await;
+    answer.ok()?.into_inner().session
+}
+
+pub(super) async fn a_sign_in_during_a_change_of_password_leaves_no_session(setup: Setup) {
+    let mut current = PASSWORD.to_owned();
+    for round in 0..5 {
+        let next = format!("a password of round {round}");
+        let change = ChangePasswordRequest {
+            current_password: current.clone(),
+            new_password: next.clone(),
+        };
+        let mut owner = identity(&setup, 0);
+        let fresh = try_login(&setup, &current).await.unwrap();
+        let change = Outbound::with_token(fresh.token).request(change);
+        let (changed, session) =
+            tokio::join!(owner.change_password(change), try_login(&setup, &current));
+        changed.unwrap();
+        if let Some(session) = session {
+            let refused = refresh(identity(&setup, 1), session.refresh_token).await;
+            assert_eq!(refused.unwrap_err().code, "SESSION_ENDED");
+        }
+        assert!(try_login(&setup, &current).await.is_none());
+        current = next;
+    }
 }
 
 /// The file of the embedded mode has one owner, so this is for the database of replicas only.

@@ -51,6 +51,7 @@ use slipway_sqlite as sqlite;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
+pub(crate) use self::storage::with_release_stores;
 use self::{backups::Backups, ready::Listeners};
 use crate::{
     cli::Role,
@@ -63,7 +64,7 @@ use crate::{
 const BACKGROUND_DEADLINE: Duration = Duration::from_secs(1);
 
 /// How long the databases of the data directory may take to close.
-const CLOSE_DEADLINE: Duration = Duration::from_secs(5);
+pub(crate) const CLOSE_DEADLINE: Duration = Duration::from_secs(5);
 
 /// Interval between checks of the services' health for gRPC health watchers.
 const HEALTH_EVERY: Duration = Duration::from_secs(1);
