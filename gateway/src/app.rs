@@ -26,7 +26,7 @@ use slipway_runtime::clock::SharedClock;
 use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
 
-use crate::{Config, Dependencies, StreamConfig, activity::Hub};
+use crate::{Config, Dependencies, StreamConfig, activity::Hub, browser::BrowserSessions};
 
 /// The largest answer of a service, in bytes. tonic's default of 4 MiB is too small: a release
 /// with 500 tasks of 8,000 characters has 16 MiB, 200 comments of 10,000 characters have 8 MiB,
@@ -61,7 +61,7 @@ pub(crate) struct App {
     pub(crate) drain: CancellationToken,
     pub(crate) clock: SharedClock,
     pub(crate) deadline: Duration,
-    pub(crate) https: bool,
+    pub(crate) browser: BrowserSessions,
     pub(crate) stream: StreamConfig,
     pub(crate) streams: StreamLimits,
     /// Limits parallel fetches of missed entries: many clients that resume at the same time must
@@ -126,7 +126,7 @@ impl App {
             drain,
             clock,
             deadline: config.request_deadline,
-            https: config.https,
+            browser: BrowserSessions::new(config.public_url.as_deref()),
             stream: config.stream,
             streams,
             catching_up: Semaphore::new(CATCH_UPS_AT_ONCE),

@@ -4,6 +4,7 @@
 //! by the extractors of `extract`, and reaches a handler of `routes`, which translates it into a
 //! call of a service and the response into a type of `model`. Every error becomes a `problem`. The
 //! activity stream is served by `activity`: one stream from notify-svc, broadcast to all clients.
+//! The session cookie of a browser is exchanged for a token by `browser`.
 //!
 //! The gateway makes no authorization decisions. It verifies tokens only to refuse requests early;
 //! the services decide about permissions, and get the client's token.
@@ -11,6 +12,7 @@
 mod activity;
 mod app;
 mod body;
+mod browser;
 mod cors;
 mod error_rate;
 mod etag;
@@ -46,8 +48,9 @@ pub struct Config {
     /// Deadline for a service to answer, and for a client to send its body. The client gets the
     /// error at most one second later.
     pub request_deadline: Duration,
-    /// Whether clients use https. If so, the cookie is sent only over https.
-    pub https: bool,
+    /// The URL at which users reach Slipway, if the operator has configured it. With https, the
+    /// cookie is sent only over https; requests of its pages may use the cookie.
+    pub public_url: Option<String>,
     /// Origins of other sites whose pages may call the API.
     pub cors_origins: Vec<HeaderValue>,
     /// The activity stream.
@@ -60,7 +63,7 @@ impl Default for Config {
     fn default() -> Self {
         Self {
             request_deadline: Duration::from_secs(10),
-            https: false,
+            public_url: None,
             cors_origins: Vec::new(),
             stream: StreamConfig::default(),
             access_log: false,
@@ -130,14 +133,15 @@ impl Config {
     pub fn build(self, dependencies: Dependencies) -> Router {
         metrics::describe();
         ::metrics::gauge!(metrics::STREAM_CLIENTS).increment(0);
-        let config = MiddlewareConfig {
-            deadline: self.request_deadline,
-            errors: Arc::default(),
-            access_log: self.access_log,
-            https: self.https,
-        };
+        let (deadline, access_log) = (self.request_deadline, self.access_log);
         let cross_origin = cors::layer(&self.cors_origins);
         let app = Arc::new(App::new(self, dependencies));
+        let config = MiddlewareConfig {
+            deadline,
+            errors: Arc::default(),
+            access_log,
+            https: app.browser.is_secure(),
+        };
         routes::router(app, cross_origin).layer(from_fn_with_state(config, middleware::middleware))
     }
 }

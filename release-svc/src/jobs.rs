@@ -3,6 +3,7 @@
 
 use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
+use jiff::SignedDuration;
 use metrics::Label;
 use slipway_runtime::{clock::SharedClock, life::Background, telemetry::metrics::passing};
 use slipway_store::{due::Timer, receipts::RECEIPT_TTL};
@@ -37,17 +38,27 @@ pub(crate) fn pass_time(commands: Arc<Commands>, background: &Background) {
     });
 }
 
-/// Deletes expired receipts, failed sign-ins, registration counts and the remains of deleted
-/// releases every 15 minutes.
-pub(crate) fn purge(stores: Stores, clock: SharedClock, background: &Background) {
+/// Deletes expired receipts, failed sign-ins, registration counts, sessions and the remains of
+/// deleted releases every 15 minutes. A session is kept for `sessions` after its end.
+pub(crate) fn purge(
+    stores: Stores,
+    sessions: SignedDuration,
+    clock: SharedClock,
+    background: &Background,
+) {
     background.repeat("delete-expired", EVERY, move || {
         let (stores, clock) = (stores.clone(), SharedClock::clone(&clock));
-        async move { purge_once(&stores, &clock).await }
+        async move { purge_once(&stores, sessions, &clock).await }
     });
 }
 
-async fn purge_once(stores: &Stores, clock: &SharedClock) -> Result<(), StoreError> {
+async fn purge_once(
+    stores: &Stores,
+    sessions: SignedDuration,
+    clock: &SharedClock,
+) -> Result<(), StoreError> {
     let now = clock.now();
+    stores.sessions.purge(now - sessions).await?;
     stores.receipts.purge_receipts(now - RECEIPT_TTL).await?;
     stores.releases.purge_deleted(now - RECEIPT_TTL).await?;
     let users = &stores.users;

@@ -4,6 +4,7 @@
 //! | --- | --- |
 //! | a rule of the workflow | [`release`] (pure) |
 //! | valid names, addresses and passwords; limits on sign-ins and registrations | [`identity`] (pure) |
+//! | what a session accepts; how it starts and ends | [`sessions`] |
 //! | how a command runs: load, decide, save, try again | [`commands`], [`accounts`] |
 //! | the cache of releases | `release_cache` |
 //! | the next occurrence of a recurring task | `recurring` |
@@ -20,10 +21,12 @@ pub mod metrics;
 mod recurring;
 pub mod release;
 mod release_cache;
+pub mod sessions;
 pub mod store;
 
 use std::{sync::Arc, time::Duration};
 
+use jiff::SignedDuration;
 use slipway_bus::{SharedBus, consumer::Host};
 use slipway_proto::{
     identity::v1::identity_service_server::{self, IdentityServiceServer},
@@ -32,7 +35,7 @@ use slipway_proto::{
         task_service_server::{self, TaskServiceServer},
     },
 };
-use slipway_rpc::access::{Issuer, Keyring};
+use slipway_rpc::access::{EndedSessions, Issuer, Keyring};
 use slipway_runtime::{
     clock::SharedClock,
     contention::Turns,
@@ -42,6 +45,7 @@ use slipway_store::{
     due::DueWake,
     outbox::{Publisher, Wake},
 };
+use tokio_util::sync::CancellationToken;
 use tonic::service::Routes;
 
 pub use accounts::{
@@ -51,12 +55,21 @@ pub use recurring::own_topics;
 pub use store::Stores;
 
 use self::{
-    accounts::Accounts, commands::Commands, identity::password::Hasher, recurring::Series,
-    release::StaleRule, release_cache::ReleaseCache,
+    accounts::Accounts,
+    commands::Commands,
+    identity::password::Hasher,
+    recurring::Series,
+    release::StaleRule,
+    release_cache::ReleaseCache,
+    sessions::{EndedFeed, Sessions},
+    store::StoreError,
 };
 
 /// The service's name in events, metrics and logs.
 pub const SERVICE: &str = "release-svc";
+
+/// How long an ended or expired session is kept at least: so long its client learns what happened.
+const KEPT: SignedDuration = SignedDuration::from_hours(24);
 
 /// Full names of the gRPC services.
 pub const SERVICES: &[&str] = &[
@@ -68,8 +81,10 @@ pub const SERVICES: &[&str] = &[
 /// Configuration of this service.
 #[derive(Debug, Clone)]
 pub struct Config {
-    /// How long a token lasts.
+    /// How long an access token lasts.
     pub token_ttl: Duration,
+    /// How long a session lasts without a refresh.
+    pub session_ttl: SignedDuration,
     /// When a task in process is reported as stale.
     pub stale: StaleRule,
     /// Who may register.
@@ -84,10 +99,14 @@ pub struct Dependencies {
     pub bus: SharedBus,
     /// The keys that sign tokens.
     pub keys: Arc<Keyring>,
+    /// The ended sessions, as the access layer knows them: the service adds those that end.
+    pub ended: EndedSessions,
     /// The clock.
     pub clock: SharedClock,
     /// Runs the outbox publisher, the consumer and the clean-up.
     pub background: Background,
+    /// Cancelled when the process begins to drain: streams then end.
+    pub drain: CancellationToken,
     /// Health checks: the service registers its dependencies here.
     pub health: Health,
 }
@@ -101,6 +120,9 @@ pub enum BuildError {
     /// The first admin cannot be created.
     #[error(transparent)]
     FirstAdmin(#[from] FirstAdminError),
+    /// The ended sessions cannot be read.
+    #[error(transparent)]
+    Store(#[from] StoreError),
 }
 
 impl Config {
@@ -119,8 +141,10 @@ impl Config {
             stores,
             bus,
             keys,
+            ended,
             clock,
             background,
+            drain,
             health,
         } = dependencies;
         metrics::describe();
@@ -134,15 +158,26 @@ impl Config {
         // Commands work without the bus: their events wait in the outbox.
         health.depends(SERVICE, "bus", Need::Degraded, bus.clone());
         let wake = Wake::default();
+        let sessions = Arc::new(Sessions {
+            store: stores.sessions.clone(),
+            users: stores.users.clone(),
+            issuer: Issuer::new(keys, self.token_ttl, Arc::clone(&clock)),
+            ttl: self.session_ttl,
+            ended,
+            clock: Arc::clone(&clock),
+            wake: wake.clone(),
+        });
         let accounts = Arc::new(Accounts {
             stores: stores.clone(),
             hasher: Hasher::new()?,
-            issuer: Issuer::new(keys, self.token_ttl, Arc::clone(&clock)),
+            sessions: Arc::clone(&sessions),
             clock: Arc::clone(&clock),
             wake: wake.clone(),
             registration: self.registration,
         });
         accounts.create_first_admin(first_admin).await?;
+        let kept = sessions.remembered().max(KEPT);
+        let feed = EndedFeed::start(sessions, drain, &background).await?;
         let commands = Arc::new(Commands {
             stores: stores.clone(),
             clock: Arc::clone(&clock),
@@ -169,12 +204,15 @@ impl Config {
         .spawn(&background);
         jobs::measure(stores.releases.clone(), &background);
         jobs::pass_time(Arc::clone(&commands), &background);
-        jobs::purge(stores, clock, &background);
-        let routes = Routes::new(IdentityServiceServer::new(grpc::Identity { accounts }))
-            .add_service(ReleaseServiceServer::new(grpc::Releases {
-                commands: Arc::clone(&commands),
-            }))
-            .add_service(TaskServiceServer::new(grpc::Tasks { commands }));
+        jobs::purge(stores, kept, clock, &background);
+        let routes = Routes::new(IdentityServiceServer::new(grpc::Identity {
+            accounts,
+            feed,
+        }))
+        .add_service(ReleaseServiceServer::new(grpc::Releases {
+            commands: Arc::clone(&commands),
+        }))
+        .add_service(TaskServiceServer::new(grpc::Tasks { commands }));
         Ok(routes)
     }
 }

@@ -11,6 +11,13 @@ slipway_runtime::metrics! {
         "Tries a change took because others changed the same release";
     counter REGISTRATIONS {role} = "slipway_registrations_total", "Accounts created, by role";
     counter LOGINS {outcome} = "slipway_logins_total", "Sign-ins, by outcome";
+    counter SESSIONS_STARTED {kind} = "slipway_sessions_started_total",
+        "Sessions started, by kind of client (api or browser)";
+    counter SESSIONS_ENDED {reason} = "slipway_sessions_ended_total",
+        "Sessions ended, by reason (logout, revoked, refresh_reused or too_many); without those \
+         that expired";
+    counter SESSION_REFRESHES {outcome} = "slipway_session_refreshes_total",
+        "Refreshes of sessions, by outcome (ok, invalid, superseded, reused, ended or expired)";
     counter TASKS_COMPLETED = "slipway_tasks_completed_total", "Tasks completed";
     gauge ACTIVE_DEVELOPERS = "slipway_active_developers",
         "Developers with a task in process. Of the whole database, read from it every 10 s: each \

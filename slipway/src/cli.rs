@@ -105,8 +105,8 @@ pub enum Command {
     /// Follow the activity feed
     ///
     /// Prints one line for each entry, until Ctrl-C. It reconnects when the connection is
-    /// lost, without missing an entry, and signs in again when its token expires, if it has
-    /// a password.
+    /// lost, without missing an entry, and refreshes its token or signs in again when it
+    /// expires, if it has a password.
     #[command(after_help = "Example: SLIPWAY_USERNAME=ada slipway watch --type 'task.*' --mine")]
     Watch(WatchArgs),
     /// List, read and replay events that consumers could not handle (for administrators)
@@ -164,6 +164,12 @@ pub enum Command {
         #[command(subcommand)]
         command: AuditCommand,
     },
+    /// Give an account a new password, on the host of the database
+    Admin {
+        /// What to do.
+        #[command(subcommand)]
+        command: AdminCommand,
+    },
     /// Print a completion script for a shell
     #[command(after_help = "Example: slipway completions bash > /etc/bash_completion.d/slipway")]
     Completions {
@@ -203,6 +209,9 @@ impl Cli {
         command.mut_subcommands(|command| match command.get_name() {
             "import" | "watch" | "dead-letters" => clients(command),
             "audit" => audit(command),
+            "admin" => without(command, &|id| {
+                id == "ready_file" || (find(id).is_some() && !is_of_storage(id))
+            }),
             "topics" | "config" | "backup" | "restore" | "healthcheck" => {
                 without(command, &|id| id == "ready_file")
             }
@@ -227,9 +236,13 @@ fn with_fixed_usage(mut command: clap::Command) -> clap::Command {
         .mut_subcommands(with_fixed_usage)
 }
 
+/// What the commands that use the database themselves show of the configuration.
+fn is_of_storage(id: &str) -> bool {
+    id == KEYS.data_dir.name || id == KEYS.mongodb_url.name
+}
+
 /// `audit`: all but one of its commands ask a server.
 fn audit(command: clap::Command) -> clap::Command {
-    let is_of_storage = |id: &str| id == KEYS.data_dir.name || id == KEYS.mongodb_url.name;
     hidden(command, &|id| find(id).is_some() || id == "ready_file").mut_subcommands(|command| {
         match command.get_name() {
             "verify" => without(command, &|id| {
@@ -299,10 +312,30 @@ impl Command {
             | Self::Healthcheck
             | Self::Secrets { .. }
             | Self::Audit { .. }
+            | Self::Admin { .. }
             | Self::Completions { .. }
             | Self::Man { .. } => None,
         }
     }
+}
+
+/// What an operator can do with accounts.
+#[derive(Subcommand)]
+pub enum AdminCommand {
+    /// Set the password of an account, for somebody who is locked out
+    ///
+    /// Prints a random password, or takes one from standard input. With the embedded databases no
+    /// server may run meanwhile; with MongoDB it may. The sessions of the account end at their next
+    /// refresh, after SLIPWAY_TOKEN_TTL at the latest.
+    #[command(after_help = "Example: slipway admin reset-password admin --data-dir \
+                      /var/lib/slipway")]
+    ResetPassword {
+        /// Username or email address
+        account: String,
+        /// Take the password from the first line of standard input
+        #[arg(long)]
+        password_stdin: bool,
+    },
 }
 
 /// What can be done with the configuration.

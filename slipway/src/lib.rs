@@ -105,6 +105,7 @@ fn run(command: Command, layers: &Layers, ready_file: Option<PathBuf>) -> anyhow
             block_on(commands::dead_letters::run(&command, layers))?
         }
         Command::Audit { command } => block_on(commands::audit::run(&command, layers))?,
+        Command::Admin { command } => block_on(commands::admin::run(&command, layers))?,
         Command::Watch(args) => block_on(commands::watch::run(&args, layers))?,
         Command::Backup { dir } => commands::backup::create(layers, &dir),
         Command::Restore { dir } => commands::backup::restore(layers, &dir),

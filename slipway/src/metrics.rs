@@ -11,6 +11,9 @@ slipway_runtime::metrics! {
         "Time such a backup took";
     counter BACKUPS_FAILED = "slipway_backups_failed_total",
         "Such backups that failed";
+    gauge ENDED_SESSIONS_AGE = "slipway_ended_sessions_age_seconds",
+        "Time since release-svc last told which sessions have ended, in the other processes; \
+         normally below 2. Until it does, tokens of ended sessions stay valid";
 }
 
 /// The metrics of each part, with the part's name.
@@ -38,5 +41,5 @@ pub const ALL: &[(&str, &[Metric])] = &[
         slipway_store::metrics::METRICS,
     ),
     ("SQLite", slipway_sqlite::metrics::METRICS),
-    ("Backups", METRICS),
+    ("Backups, and processes in general", METRICS),
 ];

@@ -112,7 +112,11 @@ impl Chat {
     /// A developer with this name and a session.
     pub(crate) async fn user(&self, name: &str) -> User {
         let id = Uuid::now_v7();
-        let token = self.issuer.issue(id, name, Role::Developer).unwrap().text;
+        let token = self
+            .issuer
+            .issue(id, name, Role::Developer, None)
+            .unwrap()
+            .text;
         let mut user = User {
             client: self.client.clone(),
             outbound: Outbound::with_token(token),

@@ -19,9 +19,13 @@ use slipway_proto::{
         forum_service_client::ForumServiceClient,
     },
     identity::v1::{
-        GetJwksRequest, GetJwksResponse, GetMeRequest, GetMeResponse, ListUsersRequest,
-        ListUsersResponse, LoginRequest, LoginResponse, RegisterRequest, RegisterResponse,
-        ResolveUsersRequest, ResolveUsersResponse, User,
+        EndAllSessionsRequest, EndAllSessionsResponse, EndSessionRequest, EndSessionResponse,
+        ExchangeSessionRequest, ExchangeSessionResponse, GetJwksRequest, GetJwksResponse,
+        GetMeRequest, GetMeResponse, ListSessionsRequest, ListSessionsResponse, ListUsersRequest,
+        ListUsersResponse, LoginRequest, LoginResponse, LogoutRequest, LogoutResponse,
+        RefreshSessionRequest, RefreshSessionResponse, RegisterRequest, RegisterResponse,
+        ResolveUsersRequest, ResolveUsersResponse, StartBrowserSessionRequest,
+        StartBrowserSessionResponse, User, WatchEndedSessionsRequest, WatchEndedSessionsResponse,
         identity_service_server::{IdentityService, IdentityServiceServer},
     },
     release::v1::{
@@ -44,7 +48,7 @@ use slipway_runtime::{
     clock::{Clock as _, ManualClock, SystemClock},
     life::{Background, Health},
 };
-use tonic::{Request, Response, Status, service::Routes};
+use tonic::{Request, Response, Status, codegen::BoxStream, service::Routes};
 use uuid::Uuid;
 
 pub(crate) const TASK: &str = "0190c2b8-7a5e-7c3f-8f00-0000000000cc";
@@ -130,7 +134,23 @@ fake! { IdentityService for Release:
     get_me(GetMeRequest) -> GetMeResponse
     list_users(ListUsersRequest) -> ListUsersResponse
     get_jwks(GetJwksRequest) -> GetJwksResponse
+    refresh_session(RefreshSessionRequest) -> RefreshSessionResponse
+    logout(LogoutRequest) -> LogoutResponse
+    list_sessions(ListSessionsRequest) -> ListSessionsResponse
+    end_session(EndSessionRequest) -> EndSessionResponse
+    end_all_sessions(EndAllSessionsRequest) -> EndAllSessionsResponse
+    start_browser_session(StartBrowserSessionRequest) -> StartBrowserSessionResponse
+    exchange_session(ExchangeSessionRequest) -> ExchangeSessionResponse
     ;
+
+    type WatchEndedSessionsStream = BoxStream<WatchEndedSessionsResponse>;
+
+    async fn watch_ended_sessions(
+        &self,
+        _request: Request<WatchEndedSessionsRequest>,
+    ) -> Result<Response<Self::WatchEndedSessionsStream>, Status> {
+        unreachable!("watch_ended_sessions")
+    }
 
     async fn resolve_users(
         &self,
@@ -196,8 +216,9 @@ impl Forum {
             health: Health::default(),
         });
         let issuer = Issuer::new(keys, Duration::from_secs(24 * 3600), clock.clone());
-        let signed_in =
-            |id, name: &str, role| Outbound::with_token(issuer.issue(id, name, role).unwrap().text);
+        let signed_in = |id, name: &str, role| {
+            Outbound::with_token(issuer.issue(id, name, role, None).unwrap().text)
+        };
         Self {
             client: ForumServiceClient::new(Link::local(middleware.wrap(routes))),
             release,

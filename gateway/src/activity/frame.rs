@@ -67,8 +67,10 @@ pub(super) fn gap(from: u64, to: u64, position: u64) -> Bytes {
 pub(super) enum Goodbye {
     /// The process shuts down; the client reconnects to another one.
     Shutdown,
-    /// The client must sign in again.
+    /// The client must use a new token.
     TokenExpired,
+    /// The client was signed out.
+    SessionEnded,
 }
 
 impl From<Goodbye> for Bytes {
@@ -76,6 +78,7 @@ impl From<Goodbye> for Bytes {
         Self::from_static(match reason {
             Goodbye::Shutdown => b"event: goodbye\ndata: {\"reason\":\"shutdown\"}\n\n",
             Goodbye::TokenExpired => b"event: goodbye\ndata: {\"reason\":\"token_expired\"}\n\n",
+            Goodbye::SessionEnded => b"event: goodbye\ndata: {\"reason\":\"session_ended\"}\n\n",
         })
     }
 }

@@ -8,7 +8,11 @@ use std::{convert::Infallible, sync::Arc, time::Duration};
 use bytes::{Bytes, BytesMut};
 use futures::{Stream, stream};
 use slipway_proto::notify::v1::{ActivityServiceListRequest, ActivityServiceListResponse};
-use slipway_rpc::{access::OpenStream, error::Fault, grpc::Outbound};
+use slipway_rpc::{
+    access::{OpenStream, SessionWatch},
+    error::Fault,
+    grpc::Outbound,
+};
 use slipway_runtime::telemetry::{TraceContext, metrics::Counted};
 use tokio::{
     sync::broadcast::{Receiver, error::RecvError},
@@ -49,6 +53,8 @@ pub(crate) struct Session {
     unsent: Bytes,
     /// When the client's token expires.
     expires: Instant,
+    /// Watches the end of the client's session.
+    watch: SessionWatch,
     /// Whether the goodbye has been sent.
     over: bool,
     _open: OpenStream,
@@ -73,6 +79,7 @@ impl Session {
     ) -> Result<Self, Fault> {
         let open = app.streams.open(Some(&caller.principal))?;
         let (live, head) = app.hub.subscribe()?;
+        let watch = app.verifier.ended().watch(caller.principal.session_id);
         let left = caller.principal.expires_at.duration_since(app.clock.now());
         let mut session = Self {
             reader: caller.principal.user_id,
@@ -81,6 +88,7 @@ impl Session {
             missed: None,
             unsent: frame::opening(app.stream.retry, after.unwrap_or(head)),
             expires: Instant::now() + Duration::try_from(left).unwrap_or_default(),
+            watch,
             over: false,
             filter,
             app,
@@ -142,10 +150,11 @@ impl Session {
             return None;
         }
         let app = Arc::clone(&self.app);
-        let expires = self.expires;
+        let (expires, ended) = (self.expires, self.watch.ended());
         let goodbye = tokio::select! {
             biased;
             () = app.drain.cancelled() => Goodbye::Shutdown,
+            () = ended => Goodbye::SessionEnded,
             () = sleep_until(expires) => Goodbye::TokenExpired,
             piece = self.advance() => return piece,
             () = sleep(app.stream.heartbeat) => return Some(KEEP_ALIVE),

@@ -5,7 +5,7 @@ use std::{net::SocketAddr, sync::Arc};
 use axum::extract::{ConnectInfo, FromRequestParts};
 use http::{
     HeaderMap, Method,
-    header::{AUTHORIZATION, COOKIE as COOKIE_HEADER},
+    header::{AUTHORIZATION, USER_AGENT},
     request::Parts,
 };
 use slipway_rpc::{
@@ -25,9 +25,6 @@ use crate::{
     problem::Problem,
 };
 
-/// The cookie that carries the token for browsers.
-pub(crate) const COOKIE: &str = "slipway_token";
-
 pub(crate) const MAX_IDEMPOTENCY_KEY: usize = 255;
 
 /// A client that has signed in.
@@ -44,13 +41,20 @@ pub(crate) struct AnonymousClient {
     pub(crate) outbound: Outbound,
 }
 
+/// Refuses a request that a page of another site caused.
+pub(crate) struct NotForeign;
+
+/// The cookie of a browser, on a request that may use it.
+pub(crate) struct BrowserCookie {
+    /// A token of its session; `None` if there is no cookie, or its session has ended.
+    pub(crate) token: Option<String>,
+}
+
 impl FromRequestParts<AppState> for Caller {
     type Rejection = Problem;
 
     async fn from_request_parts(parts: &mut Parts, app: &AppState) -> Result<Self, Problem> {
-        let token = token(&parts.method, &parts.headers).ok_or_else(not_signed_in)?;
-        let principal = app.verifier.verify(token).await.map_err(Fault::from)?;
-        let token = Some(token.to_owned());
+        let (token, principal) = authenticate(parts, app).await?;
         parts.extensions.insert(Sender::Client);
         Span::current().record("user_id", display(principal.user_id));
         if let Some(requester) = parts.extensions.get::<Requester>() {
@@ -59,7 +63,7 @@ impl FromRequestParts<AppState> for Caller {
         operation::check(parts, app.deadline).await?;
         Ok(Self {
             principal,
-            outbound: outbound(parts, app, token)?,
+            outbound: outbound(parts, app, Some(token))?,
         })
     }
 }
@@ -68,7 +72,14 @@ impl FromRequestParts<AppState> for AnonymousClient {
     type Rejection = Problem;
 
     async fn from_request_parts(parts: &mut Parts, app: &AppState) -> Result<Self, Problem> {
-        let token = token(&parts.method, &parts.headers).map(str::to_owned);
+        let token = if parts.headers.contains_key(AUTHORIZATION) {
+            bearer(&parts.headers).map(str::to_owned)
+        } else if parts.method == Method::POST && app.browser.check_origin(parts).is_ok() {
+            token_of_cookie(parts, app).await?
+        } else {
+            // Reads that are public are the same for everybody.
+            None
+        };
         parts.extensions.insert(Sender::Client);
         operation::check(parts, app.deadline).await?;
         Ok(Self {
@@ -77,27 +88,69 @@ impl FromRequestParts<AppState> for AnonymousClient {
     }
 }
 
-/// The token of a request. The header takes precedence over the cookie, even if it is malformed.
-/// The cookie is accepted only for GET and HEAD, which change nothing, so that a form on another
-/// site cannot act for the user (CSRF).
-fn token<'a>(method: &Method, headers: &'a HeaderMap) -> Option<&'a str> {
-    if headers.contains_key(AUTHORIZATION) {
-        return bearer(headers);
+impl FromRequestParts<AppState> for NotForeign {
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, app: &AppState) -> Result<Self, Problem> {
+        app.browser.check_not_foreign(parts)?;
+        Ok(Self)
     }
-    if method == Method::GET || method == Method::HEAD {
-        return cookie(headers);
-    }
-    None
 }
 
-fn cookie(headers: &HeaderMap) -> Option<&str> {
-    headers
-        .get_all(COOKIE_HEADER)
-        .iter()
-        .filter_map(|value| value.to_str().ok())
-        .flat_map(|value| value.split(';'))
-        .filter_map(|pair| pair.trim().split_once('='))
-        .find_map(|(name, value)| (name == COOKIE).then_some(value))
+impl FromRequestParts<AppState> for BrowserCookie {
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, app: &AppState) -> Result<Self, Problem> {
+        if app.browser.secret(&parts.headers).is_some() {
+            app.browser.check_origin(parts)?;
+        }
+        let token = token_of_cookie(parts, app).await?;
+        Ok(Self { token })
+    }
+}
+
+/// The token of a request, and its user. The header takes precedence over the cookie, even if it is
+/// malformed.
+async fn authenticate(parts: &Parts, app: &App) -> Result<(String, Arc<Principal>), Fault> {
+    if parts.headers.contains_key(AUTHORIZATION) {
+        let token = bearer(&parts.headers).ok_or_else(not_signed_in)?;
+        return Ok((token.to_owned(), app.verifier.verify(token).await?));
+    }
+    let secret = app
+        .browser
+        .secret(&parts.headers)
+        .ok_or_else(not_signed_in)?;
+    app.browser.check_origin(parts)?;
+    let token = exchange(parts, app, secret).await?;
+    let principal = app.verifier.verify(&token).await;
+    // The session may have ended, or the keys may have changed.
+    let principal = principal.inspect_err(|_| app.browser.forget(secret))?;
+    Ok((token.as_ref().to_owned(), principal))
+}
+
+/// A token of the session of the cookie; `None` if there is no cookie, or its session has ended.
+///
+/// # Errors
+/// If that cannot be determined at the moment.
+async fn token_of_cookie(parts: &Parts, app: &App) -> Result<Option<String>, Fault> {
+    let Some(secret) = app.browser.secret(&parts.headers) else {
+        return Ok(None);
+    };
+    match exchange(parts, app, secret).await {
+        Ok(token) => Ok(Some(token.as_ref().to_owned())),
+        Err(fault) if matches!(fault.kind, Kind::Unauthenticated | Kind::RateLimited) => Ok(None),
+        Err(fault) => Err(fault),
+    }
+}
+
+async fn exchange(parts: &Parts, app: &App, secret: &str) -> Result<Arc<str>, Fault> {
+    let outbound = Outbound {
+        idempotency_key: None,
+        ..outbound(parts, app, None)?
+    };
+    let now = app.clock.now();
+    let token = app.browser.token(app.identity(), secret, &outbound, now);
+    token.await
 }
 
 fn not_signed_in() -> Fault {
@@ -111,6 +164,7 @@ fn not_signed_in() -> Fault {
 fn outbound(parts: &Parts, app: &App, token: Option<String>) -> Result<Outbound, Fault> {
     let peer = parts.extensions.get::<ConnectInfo<SocketAddr>>();
     let request_id = parts.extensions.get::<RequestId>();
+    let agent = parts.headers.get(USER_AGENT);
     Ok(Outbound {
         token,
         deadline: Some(app.deadline),
@@ -118,6 +172,9 @@ fn outbound(parts: &Parts, app: &App, token: Option<String>) -> Result<Outbound,
         request_id: request_id.map(|id| id.as_str().to_owned()),
         client: peer.map(|ConnectInfo(peer)| ForwardedClient {
             address: peer.ip().to_canonical(),
+            agent: agent
+                .and_then(|agent| agent.to_str().ok())
+                .map(str::to_owned),
             service_token: app.services.current(),
         }),
     })

@@ -9,7 +9,7 @@ mod params;
 mod payload;
 mod values;
 
-pub(crate) use caller::{AnonymousClient, COOKIE, Caller, MAX_IDEMPOTENCY_KEY};
+pub(crate) use caller::{AnonymousClient, BrowserCookie, Caller, MAX_IDEMPOTENCY_KEY, NotForeign};
 pub(crate) use hook::Hook;
 pub(crate) use params::{ListParams, Params, PathId, PathName};
 pub(crate) use payload::Payload;

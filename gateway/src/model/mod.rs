@@ -17,6 +17,7 @@ mod preference;
 mod proto;
 mod recurrence;
 mod release;
+mod session;
 mod task;
 mod task_change;
 mod task_list;
@@ -44,6 +45,7 @@ pub(crate) use paging::{NoConditions, OutOfBounds, Page, Paging};
 pub(crate) use preference::Preferences;
 pub(crate) use proto::{Malformed, required};
 pub(crate) use release::{NewRelease, Release, ReleaseChange, ReleaseQuery, ReleaseSummary};
+pub(crate) use session::{SessionsOfMine, StartedSession};
 pub(crate) use task::{MyTask, NewTask, Task};
 pub(crate) use task_change::{Pause, TaskChange};
 pub(crate) use task_list::{MyTasksQuery, TasksQuery};
@@ -51,7 +53,8 @@ pub(crate) use template::{
     NewTemplate, Preview, Rendered, Template, TemplateSummary, TemplateVersion,
 };
 pub(crate) use user::{
-    Account, Colleague, Credentials, Registration, Session, UserRef, UsersQuery,
+    Account, BrowserSession, Colleague, Credentials, PasswordChange, Refresh, Registration,
+    Session, UserRef, UsersQuery,
 };
 
 use std::{fmt, str::FromStr};

@@ -112,12 +112,18 @@ impl TryFrom<v1::User> for Colleague {
 #[derive(Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 pub(crate) struct Session {
-    /// A JWT, to be sent as `Authorization: Bearer <token>`.
-    pub(crate) token: String,
+    /// The access token: a JWT, to be sent as `Authorization: Bearer <token>`. It lasts minutes.
+    token: String,
     /// Always `Bearer`.
     token_type: &'static str,
-    /// When the token expires.
-    pub(crate) expires_at: Timestamp,
+    /// When the access token expires.
+    expires_at: Timestamp,
+    /// For `POST /auth/refresh`, once: each refresh gives the next one.
+    refresh_token: String,
+    /// When the session expires, unless it is refreshed before.
+    refresh_expires_at: Timestamp,
+    /// Id of the session, as in `GET /auth/sessions`.
+    session_id: Id,
     user: Account,
 }
 
@@ -129,8 +135,69 @@ impl TryFrom<v1::Session> for Session {
             token: session.token,
             token_type: "Bearer",
             expires_at: proto::time("expires_at", session.expires_at)?,
+            refresh_token: session.refresh_token,
+            refresh_expires_at: proto::time("refresh_expires_at", session.refresh_expires_at)?,
+            session_id: proto::id("session id", &session.session_id)?,
             user: required("user", session.user)?.try_into()?,
         })
+    }
+}
+
+/// A session of a browser, which has the cookie.
+#[derive(Serialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+pub(crate) struct BrowserSession {
+    /// When it expires.
+    pub(crate) expires_at: Timestamp,
+    user: Account,
+}
+
+impl BrowserSession {
+    /// The value of the cookie, and the session.
+    pub(crate) fn of(
+        started: v1::StartBrowserSessionResponse,
+    ) -> Result<(String, Self), Malformed> {
+        let session = Self {
+            expires_at: proto::time("expires_at", started.expires_at)?,
+            user: required("user", started.user)?.try_into()?,
+        };
+        Ok((started.secret, session))
+    }
+}
+
+/// A refresh token.
+#[derive(Deserialize, ToSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub(crate) struct Refresh {
+    /// From the answer to the sign-in or to the last refresh.
+    refresh_token: String,
+}
+
+impl From<Refresh> for v1::RefreshSessionRequest {
+    fn from(refresh: Refresh) -> Self {
+        Self {
+            refresh_token: refresh.refresh_token,
+        }
+    }
+}
+
+/// Another password for the caller's account.
+#[derive(Deserialize, ToSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub(crate) struct PasswordChange {
+    /// The password until now.
+    current_password: String,
+    /// By the rules for a new account, and not the current one.
+    #[schema(min_length = 8, max_length = 128)]
+    new_password: String,
+}
+
+impl From<PasswordChange> for v1::ChangePasswordRequest {
+    fn from(change: PasswordChange) -> Self {
+        Self {
+            current_password: change.current_password,
+            new_password: change.new_password,
+        }
     }
 }
 
@@ -203,6 +270,14 @@ impl TryFrom<Credentials> for v1::LoginRequest {
             login,
             password: credentials.password,
         })
+    }
+}
+
+impl Credentials {
+    /// The request to sign a browser in.
+    pub(crate) fn for_browser(self) -> Result<v1::StartBrowserSessionRequest, Fault> {
+        let v1::LoginRequest { login, password } = self.try_into()?;
+        Ok(v1::StartBrowserSessionRequest { login, password })
     }
 }
 

@@ -50,8 +50,8 @@ async fn list(
 /// all entries since then. Entries that no longer exist, or do not exist yet, are reported as
 /// `event: gap` with `{"from": …, "to": …}`; if they do not exist yet, `id` is the number of the
 /// newest entry, which is below `from`. After 15 s without an entry there is a comment line. When
-/// the server ends the stream it sends `event: goodbye` with `{"reason": "shutdown"}` or
-/// `{"reason": "token_expired"}`. A reader that cannot keep up is disconnected and can resume.
+/// the server ends the stream it sends `event: goodbye` with `{"reason": "shutdown"}`,
+/// `{"reason": "token_expired"}` or `{"reason": "session_ended"}`. A reader that cannot keep up is disconnected and can resume.
 /// Before the first entry there is a block with `retry` and the `id` to resume from. An account
 /// may have 20 open streams, unless the operator sets another limit.
 #[utoipa::path(

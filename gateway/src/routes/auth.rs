@@ -6,17 +6,16 @@ use axum::{
     response::{IntoResponse, Response},
 };
 use http::{
-    HeaderMap, HeaderValue, StatusCode,
-    header::{CACHE_CONTROL, CONTENT_TYPE, SET_COOKIE},
+    StatusCode,
+    header::{CACHE_CONTROL, CONTENT_TYPE},
 };
 use slipway_proto::identity::v1::{GetJwksRequest, GetMeRequest};
-use slipway_rpc::error::Fault;
 use utoipa_axum::{router::OpenApiRouter, routes};
 
 use super::document::Repeatable;
 use crate::{
-    app::{App, AppState},
-    extract::{AnonymousClient, COOKIE, Caller, Payload},
+    app::AppState,
+    extract::{AnonymousClient, Caller, Payload},
     model::{Account, Credentials, Registration, Session, required},
     problem::Problem,
 };
@@ -35,9 +34,8 @@ pub(super) fn routes() -> OpenApiRouter<AppState> {
 /// Creates an account and signs it in.
 ///
 /// Anybody may create a DEVELOPER, unless registration is closed; only an ADMIN may create an
-/// ADMIN. Sets the cookie too, unless the request has a token: who is signed in creates the account
-/// of somebody else and stays signed in. A repeated request with the same key signs in to the
-/// created account, and is limited like every sign-in.
+/// ADMIN. A repeated request with the same key signs in to the created account, and is limited like
+/// every sign-in.
 #[utoipa::path(
     post,
     path = "/auth/register",
@@ -62,27 +60,23 @@ pub(super) fn routes() -> OpenApiRouter<AppState> {
                 by an admin; `TOO_MANY_ATTEMPTS`: as when signing in; `TOO_BUSY`",
         ),
     ),
-    security((), ("bearer" = [])),
+    security((), ("bearer" = []), ("cookie" = [])),
 )]
 async fn register(
     State(app): State<AppState>,
     visitor: AnonymousClient,
-    headers: HeaderMap,
     Payload(registration): Payload<Registration>,
-) -> Result<Response, Problem> {
+) -> Result<(StatusCode, Json<Session>), Problem> {
     let request = visitor.outbound.request(registration.into());
     let answer = app.identity().register(request).await?.into_inner();
-    let session: Session = required("session", answer.session)?.try_into()?;
-    if visitor.outbound.token.is_some() {
-        // The cookie would sign the browser of an admin in as the new user.
-        return Ok((StatusCode::CREATED, Json(session)).into_response());
-    }
-    Ok(signed_in(StatusCode::CREATED, &app, &headers, session))
+    let session = required("session", answer.session)?.try_into()?;
+    Ok((StatusCode::CREATED, Json(session)))
 }
 
 /// Signs in, with a username or an email address.
 ///
-/// Sets the cookie too.
+/// The answer has an access token of minutes, and a refresh token for the next ones. Browsers sign
+/// in with `POST /auth/session`.
 #[utoipa::path(
     post,
     path = "/auth/login",
@@ -110,13 +104,11 @@ async fn register(
 async fn login(
     State(app): State<AppState>,
     visitor: AnonymousClient,
-    headers: HeaderMap,
     Payload(credentials): Payload<Credentials>,
-) -> Result<Response, Problem> {
+) -> Result<Json<Session>, Problem> {
     let request = visitor.outbound.request(credentials.try_into()?);
     let answer = app.identity().login(request).await?.into_inner();
-    let session = required("session", answer.session)?.try_into()?;
-    Ok(signed_in(StatusCode::OK, &app, &headers, session))
+    Ok(Json(required("session", answer.session)?.try_into()?))
 }
 
 /// The caller's own account.
@@ -151,32 +143,4 @@ async fn jwks(State(app): State<AppState>, visitor: AnonymousClient) -> Result<R
         (CACHE_CONTROL, JWKS_CACHE),
     ];
     Ok((headers, answer.jwks_json).into_response())
-}
-
-/// A session, as JSON and as the cookie for browsers.
-fn signed_in(status: StatusCode, app: &App, headers: &HeaderMap, session: Session) -> Response {
-    let cookie = match cookie(app, headers, &session) {
-        Ok(cookie) => cookie,
-        Err(fault) => return Problem::from(fault).into_response(),
-    };
-    (status, [(SET_COOKIE, cookie)], Json(session)).into_response()
-}
-
-fn cookie(app: &App, headers: &HeaderMap, session: &Session) -> Result<HeaderValue, Fault> {
-    let left = session.expires_at.duration_since(app.clock.now());
-    let max_age = left.as_secs().max(0);
-    // Any client can send this header. A false value only makes the client's own cookie `Secure`.
-    let forwarded = headers
-        .get("x-forwarded-proto")
-        .is_some_and(|proto| proto.as_bytes().eq_ignore_ascii_case(b"https"));
-    let secure = if app.https || forwarded {
-        "; Secure"
-    } else {
-        ""
-    };
-    let token = &session.token;
-    HeaderValue::try_from(format!(
-        "{COOKIE}={token}; HttpOnly; SameSite=Strict; Path=/; Max-Age={max_age}{secure}"
-    ))
-    .map_err(|_| Fault::internal("the token fits into no header"))
 }

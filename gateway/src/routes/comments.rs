@@ -59,7 +59,7 @@ pub(super) fn routes() -> OpenApiRouter<AppState> {
         (status = 404, description = "`TASK_NOT_FOUND`"),
         (status = 409, description = "`IDEMPOTENCY_KEY_REUSED`"),
     ),
-    security(("bearer" = [])),
+    security(("bearer" = []), ("cookie" = [])),
 )]
 async fn post(
     State(app): State<AppState>,
@@ -102,7 +102,7 @@ async fn post(
         (status = 404, description = "`COMMENT_NOT_FOUND`"),
         (status = 409, description = "`COMMENT_DELETED`, `IDEMPOTENCY_KEY_REUSED`"),
     ),
-    security(("bearer" = [])),
+    security(("bearer" = []), ("cookie" = [])),
 )]
 async fn reply(
     State(app): State<AppState>,
@@ -243,7 +243,7 @@ async fn get(
         (status = 409, description = "`COMMENT_DELETED`, `CONTENDED` (others keep editing it)"),
         (status = 412, description = "`COMMENT_CHANGED`: edited meanwhile; see `revision`"),
     ),
-    security(("bearer" = [])),
+    security(("bearer" = []), ("cookie" = [])),
 )]
 async fn edit(
     State(app): State<AppState>,
@@ -286,7 +286,7 @@ async fn edit(
         (status = 409, description = "`CONTENDED` (others keep editing it)"),
         (status = 412, description = "`COMMENT_CHANGED`: edited meanwhile; see `revision`"),
     ),
-    security(("bearer" = [])),
+    security(("bearer" = []), ("cookie" = [])),
 )]
 async fn delete(
     State(app): State<AppState>,

@@ -103,7 +103,7 @@ async fn get(
                 `IDEMPOTENCY_KEY_REUSED`",
         ),
     ),
-    security(("bearer" = [])),
+    security(("bearer" = []), ("cookie" = [])),
 )]
 async fn replay(
     State(app): State<AppState>,
@@ -135,7 +135,7 @@ async fn replay(
         (status = 200, description = "Which were replayed, or would be", body = ReplayedMany),
         ForAdmins,
     ),
-    security(("bearer" = [])),
+    security(("bearer" = []), ("cookie" = [])),
 )]
 async fn replay_many(
     State(app): State<AppState>,

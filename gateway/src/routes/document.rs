@@ -19,7 +19,8 @@ use utoipa::{
 use super::patterns;
 use crate::{
     body::limit_of,
-    extract::{COOKIE, MAX_IDEMPOTENCY_KEY},
+    browser::COOKIE_NAME,
+    extract::MAX_IDEMPOTENCY_KEY,
     problem::{PROBLEM_JSON, in_words},
 };
 
@@ -70,8 +71,9 @@ impl Modify for Common {
             .description(Some("The `token` of POST /auth/login."))
             .build();
         let cookie = ApiKey::Cookie(ApiKeyValue::with_description(
-            COOKIE,
-            "Set by POST /auth/login, accepted on GET only.",
+            COOKIE_NAME,
+            "Set by POST /auth/session. On requests other than GET it counts only if a page of this \
+                server caused them. Under an https public URL its name begins with `__Host-`.",
         ));
         components.add_security_scheme("bearer", SecurityScheme::Http(bearer));
         let webhook = HttpBuilder::new()
@@ -126,6 +128,13 @@ struct FieldProblem {
 /// patterns of texts; and optional parameters and bodies that are never `null`.
 pub(super) fn complete(document: &mut openapi::OpenApi) {
     for (path, item) in &mut document.paths.paths {
+        let changes = [
+            &mut item.post,
+            &mut item.put,
+            &mut item.patch,
+            &mut item.delete,
+        ];
+        changes.into_iter().flatten().for_each(describe_cookie);
         let operations = [
             &mut item.get,
             &mut item.post,
@@ -149,6 +158,27 @@ pub(super) fn complete(document: &mut openapi::OpenApi) {
     patterns::describe(document);
 }
 
+/// Adds the error of a request that another site caused, to operations that change something with
+/// the cookie.
+fn describe_cookie(operation: &mut Operation) {
+    const TEXT: &str = "`CROSS_ORIGIN`: with the cookie, and another site caused the request";
+    let anybody = SecurityRequirement::default();
+    let security = operation.security.as_deref().unwrap_or_default();
+    if security.contains(&anybody) {
+        return;
+    }
+    match operation.responses.responses.get_mut("403") {
+        Some(RefOr::T(known)) => known.description = format!("{}; {TEXT}", known.description),
+        _ => {
+            let response = Response::new(TEXT).into();
+            operation
+                .responses
+                .responses
+                .insert("403".to_owned(), response);
+        }
+    }
+}
+
 /// The errors that an operation can have, by status: of all operations, of those with and without
 /// a body, and of those that need a sign-in.
 const ANYWHERE: [(&str, &str); 4] = [
@@ -168,8 +198,10 @@ const WITH_BODY: [(&str, &str); 2] = [
     ("415", "`UNSUPPORTED_MEDIA_TYPE`: not `application/json`"),
 ];
 const WITHOUT_BODY: [(&str, &str); 1] = [("400", "`INVALID_ARGUMENT`: see `errors`")];
-const SIGNED_IN: [(&str, &str); 1] =
-    [("401", "`UNAUTHENTICATED`, `INVALID_TOKEN`, `TOKEN_EXPIRED`")];
+const SIGNED_IN: [(&str, &str); 1] = [(
+    "401",
+    "`UNAUTHENTICATED`, `INVALID_TOKEN`, `TOKEN_EXPIRED`, `SESSION_ENDED`",
+)];
 
 /// Adds the errors of this kind of operation, unless the operation documents them itself.
 fn describe_common(operation: &mut Operation) {

@@ -58,7 +58,7 @@ pub(super) fn routes() -> OpenApiRouter<AppState> {
         (status = 409, description = "`IDEMPOTENCY_KEY_REUSED`"),
         (status = 429, description = "`TOO_MANY_EVENTS`"),
     ),
-    security(("bearer" = [])),
+    security(("bearer" = []), ("cookie" = [])),
 )]
 async fn announce(
     State(app): State<AppState>,

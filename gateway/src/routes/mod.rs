@@ -17,6 +17,7 @@ mod notifications;
 mod patterns;
 mod preferences;
 mod releases;
+mod sessions;
 mod tasks;
 mod templates;
 mod users;
@@ -43,6 +44,7 @@ use crate::{
 pub(crate) fn router(app: AppState, cross_origin: Option<CorsLayer>) -> Router {
     let (api, mut document) = OpenApiRouter::with_openapi(document::Document::openapi())
         .merge(auth::routes())
+        .merge(sessions::routes())
         .merge(users::routes())
         .merge(releases::routes())
         .merge(tasks::routes())

@@ -78,7 +78,7 @@ async fn get(State(app): State<AppState>, caller: Caller) -> Result<Tagged<Prefe
         ),
         (status = 412, description = "`PREFERENCES_CHANGED`: replaced meanwhile"),
     ),
-    security(("bearer" = [])),
+    security(("bearer" = []), ("cookie" = [])),
 )]
 async fn put(
     State(app): State<AppState>,

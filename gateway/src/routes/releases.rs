@@ -70,7 +70,7 @@ pub(super) fn routes() -> OpenApiRouter<AppState> {
                 `RELEASE_EXISTS`",
         ),
     ),
-    security(("bearer" = [])),
+    security(("bearer" = []), ("cookie" = [])),
 )]
 async fn create(
     State(app): State<AppState>,
@@ -173,7 +173,7 @@ async fn get(
         (status = 409, description = "`RELEASE_FULL`, `CONTENDED` (others keep changing it)"),
         (status = 412, description = "`RELEASE_CHANGED`: changed meanwhile; see `revision`"),
     ),
-    security(("bearer" = [])),
+    security(("bearer" = []), ("cookie" = [])),
 )]
 async fn update(
     State(app): State<AppState>,
@@ -223,7 +223,7 @@ async fn update(
         ),
         (status = 412, description = "`RELEASE_CHANGED`: changed meanwhile; see `revision`"),
     ),
-    security(("bearer" = [])),
+    security(("bearer" = []), ("cookie" = [])),
 )]
 async fn delete(
     State(app): State<AppState>,
@@ -285,7 +285,7 @@ async fn delete(
                 `INVALID_HOTFIX`, `IDEMPOTENCY_KEY_REUSED`",
         ),
     ),
-    security(("bearer" = [])),
+    security(("bearer" = []), ("cookie" = [])),
 )]
 async fn add_task(
     State(app): State<AppState>,
@@ -316,7 +316,7 @@ async fn add_task(
         (status = 404, description = "`RELEASE_NOT_FOUND`"),
         (status = 409, description = "`RELEASE_INCOMPLETE`, `RELEASE_EMPTY`, `INVALID_TRANSITION`"),
     ),
-    security(("bearer" = [])),
+    security(("bearer" = []), ("cookie" = [])),
 )]
 async fn complete(
     State(app): State<AppState>,

@@ -138,7 +138,7 @@ async fn get(
         ),
         (status = 412, description = "`TASK_CHANGED`: changed meanwhile; see `revision`"),
     ),
-    security(("bearer" = [])),
+    security(("bearer" = []), ("cookie" = [])),
 )]
 async fn update(
     State(app): State<AppState>,
@@ -182,7 +182,7 @@ async fn update(
         ),
         (status = 412, description = "`TASK_CHANGED`: changed meanwhile; see `revision`"),
     ),
-    security(("bearer" = [])),
+    security(("bearer" = []), ("cookie" = [])),
 )]
 async fn delete(
     State(app): State<AppState>,
@@ -220,7 +220,7 @@ async fn delete(
                 `activeTask`, `INVALID_TRANSITION`",
         ),
     ),
-    security(("bearer" = [])),
+    security(("bearer" = []), ("cookie" = [])),
 )]
 async fn start(
     State(app): State<AppState>,
@@ -250,7 +250,7 @@ async fn start(
         (status = 404, description = "`TASK_NOT_FOUND`"),
         (status = 409, description = "`INVALID_TRANSITION`"),
     ),
-    security(("bearer" = [])),
+    security(("bearer" = []), ("cookie" = [])),
 )]
 async fn pause(
     State(app): State<AppState>,
@@ -276,7 +276,7 @@ async fn pause(
         (status = 404, description = "`TASK_NOT_FOUND`"),
         (status = 409, description = "`INVALID_TRANSITION`"),
     ),
-    security(("bearer" = [])),
+    security(("bearer" = []), ("cookie" = [])),
 )]
 async fn complete(
     State(app): State<AppState>,

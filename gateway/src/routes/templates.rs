@@ -135,7 +135,7 @@ async fn get(
         (status = 409, description = "`TOO_MANY_TYPES`"),
         (status = 412, description = "`TEMPLATE_CHANGED`: saved by somebody else meanwhile"),
     ),
-    security(("bearer" = [])),
+    security(("bearer" = []), ("cookie" = [])),
 )]
 async fn put(
     State(app): State<AppState>,
@@ -178,7 +178,7 @@ async fn put(
         (status = 404, description = "`TEMPLATE_NOT_FOUND`"),
         (status = 412, description = "`TEMPLATE_CHANGED`: saved by somebody else meanwhile"),
     ),
-    security(("bearer" = [])),
+    security(("bearer" = []), ("cookie" = [])),
 )]
 async fn delete(
     State(app): State<AppState>,
@@ -250,7 +250,7 @@ async fn versions(
         ForAdmins,
         (status = 404, description = "`TEMPLATE_NOT_FOUND`"),
     ),
-    security(("bearer" = [])),
+    security(("bearer" = []), ("cookie" = [])),
 )]
 async fn preview(
     State(app): State<AppState>,

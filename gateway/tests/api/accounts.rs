@@ -1,12 +1,12 @@
 //! Tests of `/auth/…`, `/users` and the public keys.
 
 use axum::body::Body;
-use http::{Method, Request};
+use http::Request;
 use serde_json::json;
 use slipway_rpc::error::{Fault, Kind};
 use std::time::Duration;
 
-use crate::support::{ADA, Answer, Gateway};
+use crate::support::{ADA, Answer, Gateway, RELEASE};
 
 fn post(path: &str) -> http::request::Builder {
     Request::post(path).header("content-type", "application/json")
@@ -29,6 +29,9 @@ async fn registering_signs_in() {
             "token": "header.claims.signature",
             "tokenType": "Bearer",
             "expiresAt": "2026-03-01T11:00:00Z",
+            "refreshToken": "slr_1_2",
+            "refreshExpiresAt": "2026-03-02T10:00:00Z",
+            "sessionId": RELEASE,
             "user": {
                 "id": ADA,
                 "username": "ada",
@@ -39,10 +42,7 @@ async fn registering_signs_in() {
         })
     );
     assert_eq!(answer.header("cache-control"), "private, no-store");
-    assert_eq!(
-        answer.header("set-cookie"),
-        "slipway_token=header.claims.signature; HttpOnly; SameSite=Strict; Path=/; Max-Age=3600"
-    );
+    assert!(!answer.headers.contains_key("set-cookie"));
     assert_eq!(gateway.core.metadata("authorization"), None);
 }
 
@@ -53,10 +53,6 @@ async fn an_admin_registers_others_with_their_own_token() {
         json!({"username": "eve", "email": "e@example.org", "password": "x", "role": "ADMIN"});
     let answer = gateway.post("/auth/register", body.to_string()).await;
     assert_eq!(answer.status, 201);
-    assert!(
-        !answer.headers.contains_key("set-cookie"),
-        "they stay signed in"
-    );
     let bearer = gateway.core.metadata("authorization").unwrap();
     assert_eq!(bearer, format!("Bearer {}", gateway.token()));
     assert!(gateway.core.asked().contains("role: Admin"));
@@ -92,17 +88,6 @@ async fn a_login_names_a_user_or_an_address() {
     send(&gateway, "/auth/login", json!({"password": "c"}))
         .await
         .invalid("username");
-}
-
-#[tokio::test(start_paused = true)]
-async fn the_cookie_is_secure_behind_https() {
-    let gateway = Gateway::new();
-    let body = json!({"username": "ada", "password": "p"});
-    let request = post("/auth/login").header("x-forwarded-proto", "https");
-    let answer = gateway
-        .send(request.body(body.to_string().into()).unwrap())
-        .await;
-    assert!(answer.header("set-cookie").ends_with("; Secure"));
 }
 
 #[tokio::test(start_paused = true)]
@@ -142,32 +127,6 @@ async fn too_many_logins_have_to_wait() {
     assert_eq!(answer.header("retry-after"), "42");
     assert_eq!(answer.header("ratelimit"), "\"default\";r=0;t=42");
     assert_eq!(answer.header("ratelimit-policy"), "\"default\";q=10;w=900");
-}
-
-#[tokio::test(start_paused = true)]
-async fn a_cookie_is_accepted_where_nothing_can_be_changed() {
-    let gateway = Gateway::new();
-    let cookie = format!("theme=dark; slipway_token={}", gateway.token());
-    let with_cookie = |method: Method, path: &str| {
-        Request::builder()
-            .method(method)
-            .uri(path)
-            .header("cookie", &cookie)
-            .header("content-type", "application/json")
-    };
-    for method in [Method::GET, Method::HEAD] {
-        let request = with_cookie(method, "/auth/me").body(Body::empty()).unwrap();
-        assert_eq!(gateway.send(request).await.status, 200);
-    }
-    let task = format!("/tasks/{ADA}/start");
-    for (method, path) in [(Method::POST, "/releases"), (Method::PATCH, task.as_str())] {
-        let request = with_cookie(method, path).body("{}".into()).unwrap();
-        gateway.send(request).await.problem(401, "UNAUTHENTICATED");
-    }
-    // The header takes precedence, even if it is invalid.
-    let request = with_cookie(Method::GET, "/auth/me").header("authorization", "Bearer x");
-    let answer = gateway.send(request.body(Body::empty()).unwrap()).await;
-    answer.problem(401, "INVALID_TOKEN");
 }
 
 #[tokio::test(start_paused = true)]

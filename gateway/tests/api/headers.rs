@@ -1,7 +1,6 @@
 //! Tests of the headers for browsers and caches.
 
 use axum::body::Body;
-use gateway::Config;
 use http::{HeaderName, HeaderValue, Method, Request};
 
 use crate::support::{ADA, Answer, COMMENT, Gateway, RELEASE, TASK, operations};
@@ -158,35 +157,6 @@ async fn the_documentation_pages_run_only_their_own_scripts() {
     is_shut(&gateway.get("/.well-known/jwks.json").await);
 }
 
-#[tokio::test(start_paused = true)]
-async fn the_cookie_is_secure_if_clients_use_https() {
-    for (https, forwarded, secure) in [
-        (false, None, false),
-        (false, Some("https"), true),
-        (true, None, true),
-        (true, Some("http"), true),
-    ] {
-        let gateway = Gateway::with(Config {
-            https,
-            ..Config::default()
-        });
-        let mut request = gateway
-            .request(Method::POST, "/auth/login")
-            .header("content-type", "application/json");
-        if let Some(scheme) = forwarded {
-            request = request.header("x-forwarded-proto", scheme);
-        }
-        let body = r#"{"username": "ada", "password": "x"}"#;
-        let answer = gateway.send(request.body(body.into()).unwrap()).await;
-        let cookie = answer.header("set-cookie");
-        assert_eq!(
-            cookie.ends_with("; Secure"),
-            secure,
-            "{https} {forwarded:?}"
-        );
-    }
-}
-
 /// What a browser asks before it lets a page of this origin send a request.
 async fn preflight(gateway: &Gateway, origin: &str) -> Answer {
     let request = Request::builder()
@@ -256,7 +226,7 @@ async fn only_pages_of_configured_origins_may_call_the_api() {
 async fn browsers_are_told_to_use_only_https_where_clients_use_it() {
     for https in [false, true] {
         let gateway = Gateway::with(Config {
-            https,
+            public_url: https.then(|| "https://slipway.example".to_owned()),
             ..Config::default()
         });
         let answer = gateway.get("/auth/me").await;

@@ -14,6 +14,7 @@ mod headers;
 mod metrics;
 mod releases;
 mod seam;
+mod sessions;
 mod stream;
 mod strict;
 mod support;

@@ -10,6 +10,10 @@ pub const REQUEST_ID: &str = "x-request-id";
 /// no service token in [`SERVICE_TOKEN`].
 pub const CLIENT_ADDRESS: &str = "slipway-client-address";
 
+/// What the client behind the gateway calls itself: its `user-agent`. Removed like
+/// [`CLIENT_ADDRESS`].
+pub const CLIENT_AGENT: &str = "slipway-client-agent";
+
 /// The token of the service that forwards a call, in addition to the user's own token in
 /// `authorization`. The access layer removes it, so no handler sees it.
 pub const SERVICE_TOKEN: &str = "slipway-service-token";

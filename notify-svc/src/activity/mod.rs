@@ -18,7 +18,8 @@ pub(crate) use service::type_patterns;
 
 /// Whether events of a topic appear in the activity feed, which every user can read. Mails are
 /// private to their recipient, and each is about an event that is in the feed. Use of the assistant
-/// is private. Incidents, and what administrators change of Slipway itself, are for administrators.
+/// is private. Incidents, ends of sessions, and what administrators change of Slipway itself, are
+/// for administrators.
 #[must_use]
 pub fn is_shown(topic: &Topic) -> bool {
     ![CHAT, NOTIFICATIONS, SYSTEM, ADMIN].contains(topic)

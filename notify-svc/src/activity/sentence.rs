@@ -247,7 +247,9 @@ fn sentence(data: &EventData, who: &Who<'_>) -> Option<(String, Vec<Uuid>)> {
         | E::SystemError(_)
         | E::TemplateUpdated(_)
         | E::TemplateDeleted(_)
-        | E::DeadLetterReplayed(_) => return None,
+        | E::DeadLetterReplayed(_)
+        | E::SessionEnded(_)
+        | E::PasswordChanged(_) => return None,
         // A type of a newer version.
         E::Unknown => return None,
     })

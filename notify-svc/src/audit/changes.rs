@@ -45,6 +45,8 @@ pub fn of(entry: &Entry) -> Vec<FieldChange> {
         ],
         // They create or delete something, or report what another change led to.
         E::UserRegistered(_)
+        | E::SessionEnded(_)
+        | E::PasswordChanged(_)
         | E::ReleaseCreated(_)
         | E::ReleaseReady(_)
         | E::ReleaseDeleted(_)

@@ -138,6 +138,7 @@ impl Replica {
             user_id,
             username: "reader".into(),
             role: Role::Developer,
+            session_id: None,
             expires_at: Timestamp::MAX,
         };
         let signed_in = SignedIn(Some(Arc::new(principal)));

@@ -216,6 +216,7 @@ impl Interceptor for SignedIn {
             user_id: ADA,
             username: "ada".into(),
             role: Role::Admin,
+            session_id: None,
             expires_at: Timestamp::MAX,
         };
         request.extensions_mut().insert(Arc::new(principal));

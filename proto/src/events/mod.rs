@@ -33,7 +33,10 @@ pub use task::{
     TaskRecurrence, TaskRecurrenceEndedEvent, TaskReminderDueEvent, TaskStartedEvent, TaskState,
     TaskUpdatedEvent,
 };
-pub use user::{Role, UserRegisteredEvent};
+pub use user::{
+    PasswordChange, PasswordChangedEvent, Role, SessionEndReason, SessionEndedEvent,
+    UserRegisteredEvent,
+};
 
 use schemars::{JsonSchema, Schema};
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
@@ -100,7 +103,9 @@ pub const SYSTEM: Topic = Topic {
     partitions: 3,
 };
 
-/// Acts of administrators that change Slipway itself; keyed by the administrator's user id.
+/// What only administrators see: acts that change Slipway itself, ends of sessions and
+/// changes of passwords; keyed by the
+/// id of the administrator or of the session's user.
 pub const ADMIN: Topic = Topic {
     name: "slipway.admin",
     about: "what administrators change of Slipway itself",
@@ -237,6 +242,8 @@ catalogue! {
     TemplateUpdated(TemplateUpdatedEvent): "template.updated" / 1 on ADMIN,
     TemplateDeleted(TemplateDeletedEvent): "template.deleted" / 1 on ADMIN,
     DeadLetterReplayed(DeadLetterReplayedEvent): "dead_letter.replayed" / 1 on ADMIN,
+    SessionEnded(SessionEndedEvent): "session.ended" / 1 on ADMIN,
+    PasswordChanged(PasswordChangedEvent): "user.password_changed" / 1 on ADMIN,
 }
 
 impl EventType {

@@ -1,4 +1,4 @@
-//! Events about accounts.
+//! Events about accounts and their sessions.
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -27,4 +27,56 @@ pub struct UserRegisteredEvent {
     pub email: String,
     /// The role of the account.
     pub role: Role,
+}
+
+/// Why a session ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "SCREAMING_SNAKE_CASE")]
+pub enum SessionEndReason {
+    /// Its client signed out.
+    Logout,
+    /// The user ended it from another session.
+    Revoked,
+    /// An old refresh token came again: somebody may have stolen it.
+    RefreshReused,
+    /// The account had too many sessions.
+    TooMany,
+    /// The account got another password.
+    PasswordChanged,
+}
+
+/// Who changed a password.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "SCREAMING_SNAKE_CASE")]
+pub enum PasswordChange {
+    /// The user, who knew the earlier one.
+    Own,
+    /// The operator, on the machine of the database.
+    Operator,
+}
+
+/// `user.password_changed`: an account has another password. For the audit trail: the activity feed
+/// does not show it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct PasswordChangedEvent {
+    /// Id of the account.
+    pub user_id: Uuid,
+    /// The name of the account.
+    pub username: String,
+    /// Who changed it.
+    pub by: PasswordChange,
+}
+
+/// `session.ended`: a session ended before it expired. For the audit trail: the activity feed does
+/// not show it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct SessionEndedEvent {
+    /// Id of the session.
+    pub session_id: Uuid,
+    /// Id of the account.
+    pub user_id: Uuid,
+    /// Why it ended.
+    pub reason: SessionEndReason,
 }

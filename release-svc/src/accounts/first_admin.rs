@@ -173,7 +173,7 @@ fn not_applied(key: &str, administrator: Option<&Username>) {
 }
 
 /// A random password of 24 letters and digits: more than 140 bits.
-fn make_up_password(user: &User) -> (NewPassword, String) {
+pub(super) fn make_up_password(user: &User) -> (NewPassword, String) {
     loop {
         let text: String = rand::rng()
             .sample_iter(rand::distr::Alphanumeric)

@@ -2,9 +2,10 @@
 
 use std::{net::IpAddr, time::Duration};
 
+use slipway_bus::Actor;
 use slipway_rpc::error::{Fault, Kind};
 
-use super::{Accounts, Session};
+use super::Accounts;
 use crate::{
     identity::{
         Account, credentials,
@@ -14,6 +15,7 @@ use crate::{
         },
     },
     metrics as m,
+    sessions::{EndReason, Place, SessionId, SignedIn, StartedBrowser},
 };
 
 /// An attempt to sign in with a password.
@@ -29,7 +31,7 @@ pub(super) struct Attempt {
 }
 
 impl Accounts {
-    /// Signs in by username or email address.
+    /// Signs a client of the API in by username or email address.
     ///
     /// # Errors
     /// `INVALID_CREDENTIALS`, the same for an unknown name and a wrong password;
@@ -38,8 +40,53 @@ impl Accounts {
         &self,
         login: String,
         password: String,
+        place: Place,
+    ) -> Result<SignedIn, Fault> {
+        let account = self.identify(login, password, place.address).await?;
+        let started = self.sessions.start(account.user.clone(), place).await?;
+        self.still_valid(&account, started.session.id).await?;
+        Ok(started)
+    }
+
+    /// Signs a browser in by username or email address.
+    ///
+    /// # Errors
+    /// As [`Self::login`].
+    pub async fn login_browser(
+        &self,
+        login: String,
+        password: String,
+        place: Place,
+    ) -> Result<StartedBrowser, Fault> {
+        let account = self.identify(login, password, place.address).await?;
+        let started = self.sessions.start_browser(account.user.clone(), place);
+        let started = started.await?;
+        self.still_valid(&account, started.session.id).await?;
+        Ok(started)
+    }
+
+    /// Ends a session that has just begun if the account's password was changed after it was
+    /// verified: the change has ended only the sessions that it knew.
+    async fn still_valid(&self, account: &Account, session: SessionId) -> Result<(), Fault> {
+        let user = account.user.id;
+        let now = self.stores.users.user(user).await?;
+        if now.is_some_and(|now| now.password_hash == account.password_hash) {
+            return Ok(());
+        }
+        let why = EndReason::PasswordChanged;
+        self.sessions
+            .end_one(session, user, why, &Actor::System)
+            .await?;
+        Err(invalid_credentials())
+    }
+
+    /// The account with this name and password.
+    async fn identify(
+        &self,
+        login: String,
+        password: String,
         address: Option<IpAddr>,
-    ) -> Result<Session, Fault> {
+    ) -> Result<Account, Fault> {
         let place = self.hasher.sign_ins.place()?;
         let unknown = Subject::unknown(&credentials::key(&login));
         let account = self.stores.users.by_login(&login).await?;
@@ -51,14 +98,8 @@ impl Accounts {
             password,
             address,
         };
-        let account = self.prove(&place, &attempt).await?.ok_or_else(|| {
-            Fault::new(
-                Kind::Unauthenticated,
-                "INVALID_CREDENTIALS",
-                "The name or the password is wrong.",
-            )
-        })?;
-        self.session(account.user)
+        let account = self.prove(&place, &attempt).await?;
+        account.ok_or_else(invalid_credentials)
     }
 
     /// Verifies the password. Returns the account if it is right; a wrong password counts as a
@@ -137,6 +178,14 @@ impl Accounts {
     }
 }
 
+fn invalid_credentials() -> Fault {
+    Fault::new(
+        Kind::Unauthenticated,
+        "INVALID_CREDENTIALS",
+        "The name or the password is wrong.",
+    )
+}
+
 /// The account and the address of an attempt, for the log. An unknown name is not logged: it could
 /// be a password that was typed into the wrong field.
 struct Who {
@@ -169,7 +218,8 @@ impl Who {
     }
 }
 
-fn throttled(excess: TooManyFailures) -> Fault {
+/// The answer to too many failures.
+pub(crate) fn throttled(excess: TooManyFailures) -> Fault {
     Fault::new(
         Kind::RateLimited,
         "TOO_MANY_ATTEMPTS",

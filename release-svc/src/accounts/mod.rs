@@ -1,20 +1,23 @@
-//! Creates accounts and signs them in.
+//! Creates accounts, signs them in, and changes their passwords.
 
 mod first_admin;
 mod known;
 mod login;
+mod passwords;
 mod register;
 
 pub use first_admin::{FirstAdmin, FirstAdminError, FirstPassword, Tell};
 pub use known::KnownAccounts;
+pub(crate) use login::throttled;
+pub use passwords::{ResetError, reset_password};
 pub use register::{Registrant, Registration, RegistrationRules};
 
-use std::time::Duration;
+use std::{sync::Arc, time::Duration};
 
 use slipway_bus::{Actor, Event, event::Origin};
 use slipway_proto::events::{self as payload, UserRegisteredEvent};
 use slipway_rpc::{
-    access::{Issuer, Role, Token},
+    access::Role,
     error::{Fault, Kind},
 };
 use slipway_runtime::clock::SharedClock;
@@ -27,6 +30,7 @@ use crate::{
         password::{HashError, Hasher, QueueFull, Turn},
     },
     metrics as m,
+    sessions::Sessions,
     store::{Commit, InsertUserError, Stores, UserStore},
 };
 
@@ -34,18 +38,10 @@ use crate::{
 pub struct Accounts {
     pub(crate) stores: Stores,
     pub(crate) hasher: Hasher,
-    pub(crate) issuer: Issuer,
+    pub(crate) sessions: Arc<Sessions>,
     pub(crate) clock: SharedClock,
     pub(crate) wake: Wake,
     pub(crate) registration: RegistrationRules,
-}
-
-/// A signed-in session.
-pub struct Session {
-    /// The account that signed in.
-    pub user: User,
-    /// The access token.
-    pub token: Token,
 }
 
 impl Accounts {
@@ -55,12 +51,18 @@ impl Accounts {
         &self.stores.users
     }
 
+    /// The sessions.
+    #[must_use]
+    pub fn sessions(&self) -> &Sessions {
+        &self.sessions
+    }
+
     /// The public keys, as a JWK Set in JSON.
     ///
     /// # Errors
     /// `INTERNAL` if the keys cannot be serialized, which does not happen.
     pub fn jwks(&self) -> Result<String, Fault> {
-        serde_json::to_string(self.issuer.jwks()).map_err(Fault::internal)
+        serde_json::to_string(self.sessions.issuer.jwks()).map_err(Fault::internal)
     }
 
     /// Stores a new account with its password hashed.
@@ -74,25 +76,13 @@ impl Accounts {
         let password = password.into_inner();
         let password_hash = self.hasher.hash(turn, password).await?;
         let (id, role) = (user.id, format!("{:?}", user.role));
-        let account = Account {
-            user,
-            password_hash,
-        };
+        let account = Account::new(user, password_hash);
         let inserted = self.stores.users.insert(&account, commit).await;
         if inserted.is_ok() {
             metrics::counter!(m::REGISTRATIONS, "role" => role).increment(1);
             self.wake.wake(id.0);
         }
         Ok(inserted)
-    }
-
-    fn session(&self, user: User) -> Result<Session, Fault> {
-        let username = user.username.to_string();
-        let token = self
-            .issuer
-            .issue(user.id.0, &username, user.role)
-            .map_err(Fault::internal)?;
-        Ok(Session { user, token })
     }
 }
 

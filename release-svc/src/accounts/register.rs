@@ -1,7 +1,7 @@
 //! Registers accounts. Anybody may register as a developer unless registration is closed; only an
 //! admin may create an admin.
 
-use std::{net::IpAddr, num::NonZeroU32, sync::Arc};
+use std::{num::NonZeroU32, sync::Arc};
 
 use slipway_bus::Actor;
 use slipway_rpc::{
@@ -11,13 +11,14 @@ use slipway_rpc::{
 use slipway_store::receipts::{self, Repeatable};
 use uuid::Uuid;
 
-use super::{Accounts, Session, login::Attempt, registered};
+use super::{Accounts, login::Attempt, registered};
 use crate::{
     identity::{
         Email, NewPassword, User, UserId, Username,
         quota::{HOUR, Hour},
         throttle::Subject,
     },
+    sessions::{Place, SignedIn},
     store::{Commit, InsertUserError},
 };
 
@@ -36,8 +37,8 @@ pub struct RegistrationRules {
 pub struct Registrant {
     /// The caller's account, if signed in.
     pub account: Option<Arc<Principal>>,
-    /// The caller's network address, if it is known.
-    pub address: Option<IpAddr>,
+    /// Where the caller is.
+    pub place: Place,
 }
 
 impl Registrant {
@@ -102,7 +103,7 @@ impl Accounts {
         registration: Registration,
         by: &Registrant,
         repeatable: Option<Repeatable>,
-    ) -> Result<Session, Fault> {
+    ) -> Result<SignedIn, Fault> {
         self.may_register(registration.role, by)?;
         let (repeatable, password) = (repeatable.as_ref(), registration.password.clone());
         let create = self.create(registration, by, repeatable);
@@ -114,7 +115,7 @@ impl Accounts {
         registration: Registration,
         by: &Registrant,
         repeatable: Option<&Repeatable>,
-    ) -> Result<Session, Fault> {
+    ) -> Result<SignedIn, Fault> {
         let _place = self.hasher.registrations.place()?;
         self.count(by).await?;
         let user = User {
@@ -139,7 +140,8 @@ impl Accounts {
         let turn = self.hasher.registrations.turn().await?;
         let inserted = self.insert(&turn, user.clone(), registration.password, commit);
         inserted.await?.map_err(refused)?;
-        self.session(user)
+        drop(turn);
+        self.sessions.start(user, by.place.clone()).await
     }
 
     fn may_register(&self, role: Role, by: &Registrant) -> Result<(), Fault> {
@@ -160,7 +162,7 @@ impl Accounts {
 
     /// Counts a registration for the caller's address. Admins are not counted.
     async fn count(&self, by: &Registrant) -> Result<(), Fault> {
-        let Some(address) = by.address.filter(|_| !by.is_admin()) else {
+        let Some(address) = by.place.address.filter(|_| !by.is_admin()) else {
             return Ok(());
         };
         let limit = self.registration.per_hour.get();
@@ -191,7 +193,7 @@ impl Accounts {
         repeatable: Option<&Repeatable>,
         password: &NewPassword,
         by: &Registrant,
-    ) -> Result<Option<Session>, Fault> {
+    ) -> Result<Option<SignedIn>, Fault> {
         let Some(repeatable) = repeatable else {
             return Ok(None);
         };
@@ -206,12 +208,13 @@ impl Accounts {
             name: Subject::account(account.user.id),
             account: Some(account),
             password: password.clone().into_inner(),
-            address: by.address,
+            address: by.place.address,
         };
         let place = self.hasher.sign_ins.place()?;
         let proven = self.prove(&place, &attempt).await?;
         let account = proven.ok_or_else(receipts::reused)?;
-        self.session(account.user).map(Some)
+        let session = self.sessions.start(account.user, by.place.clone());
+        session.await.map(Some)
     }
 }
 

@@ -1,26 +1,37 @@
-//! The gRPC `IdentityService`: registration, sign-in, users and public keys.
+//! The gRPC `IdentityService`: registration, sign-in, sessions, users and public keys.
 
-use std::{collections::BTreeSet, net::IpAddr, sync::Arc};
+use std::{collections::BTreeSet, net::IpAddr, pin::Pin, sync::Arc};
 
-use slipway_proto::identity::v1::{
-    GetJwksRequest, GetJwksResponse, GetMeRequest, GetMeResponse, ListUsersRequest,
-    ListUsersResponse, LoginRequest, LoginResponse, RegisterRequest, RegisterResponse,
-    ResolveUsersRequest, ResolveUsersResponse, identity_service_server::IdentityService,
+use futures::Stream;
+use slipway_proto::{
+    identity::v1::{
+        ChangePasswordRequest, ChangePasswordResponse, EndAllSessionsRequest,
+        EndAllSessionsResponse, EndSessionRequest, EndSessionResponse, ExchangeSessionRequest,
+        ExchangeSessionResponse, GetJwksRequest, GetJwksResponse, GetMeRequest, GetMeResponse,
+        ListSessionsRequest, ListSessionsResponse, ListUsersRequest, ListUsersResponse,
+        LoginRequest, LoginResponse, LogoutRequest, LogoutResponse, RefreshSessionRequest,
+        RefreshSessionResponse, RegisterRequest, RegisterResponse, ResolveUsersRequest,
+        ResolveUsersResponse, StartBrowserSessionRequest, StartBrowserSessionResponse,
+        WatchEndedSessionsRequest, WatchEndedSessionsResponse,
+        identity_service_server::IdentityService,
+    },
+    time::to_proto,
 };
 use slipway_rpc::{
     access::{accounts::gone, principal},
     error::Fault,
-    metadata::CLIENT_ADDRESS,
+    metadata::{CLIENT_ADDRESS, CLIENT_AGENT},
     page,
 };
 use slipway_runtime::text::is_blank;
 use slipway_store::receipts::Repeatable;
 use tonic::{Request, Response, Status};
 
-use super::translate;
+use super::{id, translate};
 use crate::{
     accounts::{Accounts, Registrant, Registration},
     identity::{UserId, credentials},
+    sessions::{EndedFeed, Place, SessionId},
     store::UserKey,
 };
 
@@ -29,17 +40,21 @@ const MAX_RESOLVED: usize = 100;
 
 pub(crate) struct Identity {
     pub(crate) accounts: Arc<Accounts>,
+    pub(crate) feed: Arc<EndedFeed>,
 }
 
 #[tonic::async_trait]
 impl IdentityService for Identity {
+    type WatchEndedSessionsStream =
+        Pin<Box<dyn Stream<Item = Result<WatchEndedSessionsResponse, Status>> + Send>>;
+
     async fn register(
         &self,
         request: Request<RegisterRequest>,
     ) -> Result<Response<RegisterResponse>, Status> {
         let by = Registrant {
             account: principal(&request).ok(),
-            address: client_address(&request),
+            place: place(&request),
         };
         // The receipt must not contain the password.
         let content = RegisterRequest {
@@ -57,7 +72,7 @@ impl IdentityService for Identity {
             .register(registration, &by, repeatable)
             .await?;
         Ok(Response::new(RegisterResponse {
-            session: Some(translate::session(session)),
+            session: Some(translate::signed_in(session)),
         }))
     }
 
@@ -65,17 +80,126 @@ impl IdentityService for Identity {
         &self,
         request: Request<LoginRequest>,
     ) -> Result<Response<LoginResponse>, Status> {
-        let address = client_address(&request);
+        let place = place(&request);
         let LoginRequest { login, password } = request.into_inner();
-        if is_blank(&login) || login.trim().len() > 254 {
-            let message = "must be a username or an email address";
-            return Err(Fault::invalid_field("login", message).into());
-        }
-        let login = login.trim().to_owned();
-        let session = self.accounts.login(login, password, address).await?;
+        let login = checked_login(&login)?;
+        let session = self.accounts.login(login, password, place).await?;
         Ok(Response::new(LoginResponse {
-            session: Some(translate::session(session)),
+            session: Some(translate::signed_in(session)),
         }))
+    }
+
+    async fn refresh_session(
+        &self,
+        request: Request<RefreshSessionRequest>,
+    ) -> Result<Response<RefreshSessionResponse>, Status> {
+        let place = place(&request);
+        let token = request.into_inner().refresh_token;
+        let session = self.accounts.sessions().refresh(&token, place).await?;
+        Ok(Response::new(RefreshSessionResponse {
+            session: Some(translate::signed_in(session)),
+        }))
+    }
+
+    async fn logout(
+        &self,
+        request: Request<LogoutRequest>,
+    ) -> Result<Response<LogoutResponse>, Status> {
+        let caller = principal(&request)?;
+        self.accounts.sessions().log_out(&caller).await?;
+        Ok(Response::new(LogoutResponse {}))
+    }
+
+    async fn list_sessions(
+        &self,
+        request: Request<ListSessionsRequest>,
+    ) -> Result<Response<ListSessionsResponse>, Status> {
+        let caller = principal(&request)?;
+        let message = request.into_inner();
+        let list = format!("sessions?{}", caller.user_id);
+        let limit = page::limit(message.page_size, page::MAX_LIMIT)?;
+        let after: Option<SessionId> = page::decode_cursor(&list, &message.page_token)?;
+        let sessions = self.accounts.sessions();
+        let found = sessions.list(UserId(caller.user_id), after, limit).await;
+        let found = found.map_err(Fault::from)?;
+        let items = found.items.iter();
+        Ok(Response::new(ListSessionsResponse {
+            sessions: items
+                .map(|session| translate::session(session, caller.session_id))
+                .collect(),
+            next_page_token: page::encode_cursor(&list, found.next.as_ref()),
+        }))
+    }
+
+    async fn end_session(
+        &self,
+        request: Request<EndSessionRequest>,
+    ) -> Result<Response<EndSessionResponse>, Status> {
+        let caller = principal(&request)?;
+        let session = id("session_id", &request.into_inner().session_id)?;
+        self.accounts.sessions().revoke(&caller, session).await?;
+        Ok(Response::new(EndSessionResponse {}))
+    }
+
+    async fn end_all_sessions(
+        &self,
+        request: Request<EndAllSessionsRequest>,
+    ) -> Result<Response<EndAllSessionsResponse>, Status> {
+        let caller = principal(&request)?;
+        let ended = self.accounts.sessions().revoke_all(&caller).await;
+        ended.map_err(Fault::from)?;
+        Ok(Response::new(EndAllSessionsResponse {}))
+    }
+
+    async fn start_browser_session(
+        &self,
+        request: Request<StartBrowserSessionRequest>,
+    ) -> Result<Response<StartBrowserSessionResponse>, Status> {
+        let place = place(&request);
+        let StartBrowserSessionRequest { login, password } = request.into_inner();
+        let login = checked_login(&login)?;
+        let started = self.accounts.login_browser(login, password, place).await?;
+        Ok(Response::new(StartBrowserSessionResponse {
+            secret: started.cookie,
+            expires_at: Some(to_proto(started.session.expires_at)),
+            user: Some(translate::own_user(&started.user)),
+        }))
+    }
+
+    async fn exchange_session(
+        &self,
+        request: Request<ExchangeSessionRequest>,
+    ) -> Result<Response<ExchangeSessionResponse>, Status> {
+        let place = place(&request);
+        let secret = request.into_inner().secret;
+        let token = self.accounts.sessions().exchange(&secret, place).await?;
+        Ok(Response::new(ExchangeSessionResponse {
+            expires_at: Some(to_proto(token.expires_at)),
+            token: token.text,
+        }))
+    }
+
+    async fn watch_ended_sessions(
+        &self,
+        _request: Request<WatchEndedSessionsRequest>,
+    ) -> Result<Response<Self::WatchEndedSessionsStream>, Status> {
+        Ok(Response::new(Box::pin(self.feed.stream())))
+    }
+
+    async fn change_password(
+        &self,
+        request: Request<ChangePasswordRequest>,
+    ) -> Result<Response<ChangePasswordResponse>, Status> {
+        let caller = principal(&request)?;
+        let address = client_address(&request);
+        let ChangePasswordRequest {
+            current_password,
+            new_password,
+        } = request.into_inner();
+        self.accounts
+            .change_password(&caller, current_password, &new_password, address)
+            .await?;
+        Ok(Response::new(ChangePasswordResponse {}))
     }
 
     async fn get_me(
@@ -137,6 +261,26 @@ impl IdentityService for Identity {
             jwks_json: self.accounts.jwks()?,
         }))
     }
+}
+
+/// A username or an email address, without blanks around it.
+fn checked_login(login: &str) -> Result<String, Fault> {
+    if is_blank(login) || login.trim().len() > 254 {
+        let message = "must be a username or an email address";
+        return Err(Fault::invalid_field("login", message));
+    }
+    Ok(login.trim().to_owned())
+}
+
+/// Where the client is: what it calls itself, and its address.
+fn place<T>(request: &Request<T>) -> Place {
+    let text = |name| request.metadata().get(name)?.to_str().ok();
+    // The gateway's own name says nothing about its client.
+    let agent = match text(CLIENT_ADDRESS) {
+        Some(_) => text(CLIENT_AGENT),
+        None => text("user-agent"),
+    };
+    Place::new(agent, client_address(request))
 }
 
 /// The client's address: the one the gateway forwards (the access layer accepts this header from

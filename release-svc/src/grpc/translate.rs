@@ -4,11 +4,12 @@ use slipway_proto::{
     common::v1 as common, identity::v1 as identity, release::v1 as proto, time::to_proto as time,
 };
 use slipway_rpc::access::Role;
+use uuid::Uuid;
 
 use crate::{
-    accounts::Session,
     identity::{User, UserRef},
     release::{PlacedTask, Priority, Recurrence, Release, ReleaseState, RemindBefore, TaskState},
+    sessions::{Session, SessionKind, SignedIn},
     store::ReleaseSummary,
 };
 
@@ -47,11 +48,35 @@ pub(super) fn requested_role(role: i32) -> Option<Role> {
     }
 }
 
-pub(super) fn session(session: Session) -> identity::Session {
+pub(super) fn signed_in(signed_in: SignedIn) -> identity::Session {
     identity::Session {
-        user: Some(own_user(&session.user)),
-        expires_at: Some(time(session.token.expires_at)),
-        token: session.token.text,
+        user: Some(own_user(&signed_in.user)),
+        expires_at: Some(time(signed_in.token.expires_at)),
+        token: signed_in.token.text,
+        refresh_token: signed_in.refresh_token,
+        refresh_expires_at: Some(time(signed_in.session.expires_at)),
+        session_id: signed_in.session.id.to_string(),
+    }
+}
+
+/// A session in the list of a caller whose token is of the session `current`.
+pub(super) fn session(session: &Session, current: Option<Uuid>) -> identity::SessionSummary {
+    let kind = match session.kind {
+        SessionKind::Api => identity::SessionKind::Api,
+        SessionKind::Browser => identity::SessionKind::Browser,
+    };
+    let address = session.place.address;
+    identity::SessionSummary {
+        id: session.id.to_string(),
+        kind: kind.into(),
+        user_agent: session.place.user_agent.clone(),
+        address: address
+            .map(|address| address.to_string())
+            .unwrap_or_default(),
+        created_at: Some(time(session.created_at)),
+        last_seen_at: Some(time(session.last_seen_at)),
+        expires_at: Some(time(session.expires_at)),
+        current: current == Some(session.id.0),
     }
 }
 

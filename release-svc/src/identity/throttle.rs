@@ -52,6 +52,13 @@ impl Subject {
         }
     }
 
+    /// A network address that sends secrets of sessions. They are counted apart from passwords: a
+    /// browser with an old cookie must not make it harder to sign in.
+    #[must_use]
+    pub fn sessions_of(address: IpAddr) -> Self {
+        Self(format!("sessions-{}", Self::address(address).0))
+    }
+
     /// The stored value.
     #[must_use]
     pub fn as_str(&self) -> &str {
@@ -94,7 +101,10 @@ pub fn admission(of_name: &[Timestamp], of_address: &[Timestamp], now: Timestamp
     }
 }
 
-fn excess(failures: &[Timestamp], limit: usize, now: Timestamp) -> Option<TooManyFailures> {
+/// Whether there were `limit` failures within [`WINDOW`], by the times of the latest ones, newest
+/// first.
+#[must_use]
+pub fn excess(failures: &[Timestamp], limit: usize, now: Timestamp) -> Option<TooManyFailures> {
     let oldest_of_the_limit = failures.get(limit - 1)?;
     let left = WINDOW - now.duration_since(*oldest_of_the_limit);
     let wait = Duration::try_from(left)

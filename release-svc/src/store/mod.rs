@@ -8,12 +8,14 @@
 //! | [`users`] | accounts |
 //! | [`failures`] | failed sign-ins |
 //! | [`registrations`] | registrations per network address and hour |
+//! | [`sessions`] | sessions |
 //!
 //! One write commits the new state, its events and the receipt of the request atomically.
 
 mod failures;
 mod registrations;
 mod releases;
+mod sessions;
 mod tasks;
 #[cfg(test)]
 mod tests;
@@ -37,6 +39,7 @@ use slipway_store::{
 use self::{failures::Failures, registrations::Registrations};
 pub use self::{
     releases::ReleaseStore,
+    sessions::{SessionEnd, SessionStore},
     tasks::Conditions,
     users::{UserKey, UserStore},
     work::{AssignedKey, AssignedTask},
@@ -44,6 +47,7 @@ pub use self::{
 use crate::{
     identity::{Account, UserId},
     release::Release,
+    sessions::Session,
 };
 
 /// The MongoDB database of this service.
@@ -55,6 +59,7 @@ pub const COLLECTIONS: Schema = &[
     Account::COLLECTION,
     Failures::COLLECTION,
     Registrations::COLLECTION,
+    Session::COLLECTION,
 ];
 
 /// The stores of this service.
@@ -64,6 +69,8 @@ pub struct Stores {
     pub releases: ReleaseStore,
     /// Accounts.
     pub users: UserStore,
+    /// Sessions.
+    pub sessions: SessionStore,
     /// Receipts of commands.
     pub receipts: Arc<dyn ReceiptStore>,
     /// Events to be published.
@@ -97,6 +104,7 @@ impl Stores {
         Self {
             releases: ReleaseStore::new(documents.clone()),
             users: UserStore::new(documents.clone()),
+            sessions: SessionStore::new(documents.clone()),
             receipts: documents.receipts(),
             outbox: documents.outbox(),
             check: Arc::new(documents),

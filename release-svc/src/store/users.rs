@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use slipway_bus::Event;
 use slipway_rpc::{access::Role, page::Page};
 use slipway_store::{Collection, Document, Documents, Entries, Index, Query, Refusal, Write};
 use tokio::sync::Mutex;
@@ -30,9 +31,8 @@ impl Document for Account {
         self.user.id.to_string()
     }
 
-    /// Accounts do not change.
     fn revision(&self) -> u64 {
-        1
+        self.revision
     }
 
     fn entries(&self, entries: &mut Entries) {
@@ -99,6 +99,22 @@ impl UserStore {
             }
             Err(refusal) => Err(StoreError::from(refusal).into()),
         }
+    }
+
+    /// Reads an account, calls `decide` for its new state, and stores that with this event; starts
+    /// again if others have changed it meanwhile. `None` if it is unknown or does not change.
+    ///
+    /// # Errors
+    /// If the database is unavailable: then it is unknown whether the change is stored.
+    pub async fn update(
+        &self,
+        id: UserId,
+        event: Event,
+        decide: impl FnMut(&Account) -> Option<Account>,
+    ) -> Result<Option<Account>, StoreError> {
+        let mut decide = decide;
+        let decide = |before: Option<&Account>| before.and_then(&mut decide);
+        self.documents.update_with(id, &[event], decide).await
     }
 
     /// One account.

@@ -36,6 +36,7 @@ use slipway_runtime::{
     life::{Background, Health},
 };
 use tokio::sync::Barrier;
+use tokio_util::sync::CancellationToken;
 
 pub(super) const PASSWORD: &str = "a password for tests";
 
@@ -84,6 +85,7 @@ async fn instance(
     let verifier = Verifier::with_keys(keys.jwks(), ServiceSecret::random(), clock.clone());
     let config = Config {
         token_ttl: Duration::from_secs(3600),
+        session_ttl: SignedDuration::from_hours(24),
         stale: StaleRule {
             after: STALE_AFTER,
             repeat: SignedDuration::from_hours(24),
@@ -106,6 +108,8 @@ async fn instance(
         stores,
         bus,
         keys,
+        ended: verifier.ended().clone(),
+        drain: CancellationToken::new(),
         clock,
         background,
         health: Health::default(),

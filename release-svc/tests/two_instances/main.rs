@@ -6,6 +6,7 @@
 mod editing;
 mod harness;
 mod recurring;
+mod sessions;
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -37,6 +38,10 @@ use self::editing::{
 };
 use self::harness::{Backend, PASSWORD, Setup, race, task};
 use self::recurring::each_completed_task_is_followed_once;
+use self::sessions::{
+    a_sign_in_during_a_change_of_password_leaves_no_session, an_old_refresh_token_ends_the_session,
+    of_two_refreshes_at_once_one_succeeds,
+};
 
 const RACERS: usize = 50;
 
@@ -87,6 +92,9 @@ on_each_backend!(
     a_plan_can_be_submitted_again_after_its_release_was_deleted
     a_stale_task_is_reported_once_and_a_completed_one_never
     each_completed_task_is_followed_once
+    of_two_refreshes_at_once_one_succeeds
+    an_old_refresh_token_ends_the_session
+    a_sign_in_during_a_change_of_password_leaves_no_session
 );
 
 async fn a_developer_starts_one_task_on_both_replicas_together(s: Setup) {

@@ -1,5 +1,6 @@
 //! The commands for operators, which do one thing and end.
 
+pub mod admin;
 pub mod audit;
 pub mod backup;
 pub mod check;

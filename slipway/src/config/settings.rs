@@ -207,8 +207,11 @@ keys! {
     jwt_key_file: PathBuf = unset("generated in the data directory", "/run/secrets/slipway-jwt.pem"),
         format::path(), RELEASE;
 
-    /// How long a token is valid
-    token_ttl: Duration = default("8h"), format::duration(MINUTE..=30 * DAY), RELEASE;
+    /// How long an access token is valid; then its client refreshes it
+    token_ttl: Duration = default("15m"), format::duration(MINUTE..=30 * DAY), RELEASE;
+
+    /// How long a sign-in lasts: for a program since its last refresh, for a browser in all
+    session_ttl: Duration = default("30d"), format::duration(MINUTE..=365 * DAY), RELEASE;
 
     /// How long a task may be in process before its owner is reminded that it is stale
     stale_after: Duration = default("48h"), format::duration(SECOND..=365 * DAY), RELEASE;

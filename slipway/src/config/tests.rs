@@ -68,7 +68,8 @@ fn the_defaults_are_a_valid_configuration_of_the_whole_mesh() {
     let settings = Case::new().settings(Role::All).unwrap();
     assert_eq!(settings.data_dir.to_str(), Some("./slipway-data"));
     assert_eq!(settings.http_addr.to_string(), "127.0.0.1:8080");
-    assert_eq!(settings.token_ttl, Duration::from_secs(8 * 3600));
+    assert_eq!(settings.token_ttl, Duration::from_secs(15 * 60));
+    assert_eq!(settings.session_ttl, Duration::from_secs(30 * 86_400));
     assert_eq!(settings.activity_retention.as_secs(), 90 * 86_400);
     assert_eq!(settings.drain_deadline, Duration::from_secs(8));
     assert_eq!(settings.admin_username.to_string(), "admin");

@@ -9,11 +9,11 @@ use slipway_proto::{
     identity::v1::{GetJwksRequest, identity_service_client::IdentityServiceClient},
 };
 use slipway_rpc::{
-    access::{AccessLayer, JwksSource, Keyring, Policies, Verifier},
+    access::{AccessLayer, JwksSource, Keyring, Policies, ServiceTokens, Verifier},
     grpc::{Link, Middleware, Outbound},
 };
 
-use super::{limits, mesh::Shared};
+use super::{ended::Following, limits, mesh::Shared};
 
 /// Deadline for fetching the keys. Short, because it is part of a request.
 const JWKS_DEADLINE: Duration = Duration::from_secs(2);
@@ -39,13 +39,20 @@ impl Shared<'_> {
         Ok(Middleware::new(access).with_access_log(self.settings.access_log))
     }
 
+    /// The verifier of a process without accounts: it gets the keys from release-svc, and follows
+    /// which sessions end there.
     pub(super) fn verifier_from(&self, release: Link) -> Arc<Verifier> {
         let (secret, clock) = (self.secret.clone(), self.clock.clone());
-        Arc::new(Verifier::with_source(
-            Box::new(JwksOf(release)),
-            secret,
+        let keys = Box::new(JwksOf(release.clone()));
+        let verifier = Verifier::with_source(keys, secret.clone(), clock.clone());
+        let following = Following {
+            release,
+            tokens: ServiceTokens::new(secret, self.role.as_str(), clock.clone()),
+            ended: verifier.ended().clone(),
             clock,
-        ))
+        };
+        following.spawn(&self.life.background);
+        Arc::new(verifier)
     }
 }
 

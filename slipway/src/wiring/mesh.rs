@@ -113,7 +113,9 @@ impl Shared<'_> {
         .concat();
         let bus = self.bus(&storage, topics, &services).await?;
         let verifier = self.verifier_with(&keys);
-        let (release, accounts) = self.release_routes(&storage, keys, bus.clone()).await?;
+        let ended = verifier.ended().clone();
+        let routes = self.release_routes(&storage, keys, bus.clone(), ended);
+        let (release, accounts) = routes.await?;
         let middleware = self.middleware(verifier.clone(), Some(accounts))?;
         let to_release = Link::local(middleware.wrap(release.clone()));
         let forum = self
@@ -144,7 +146,9 @@ impl Shared<'_> {
         let topics = [specs(TOPICS), release_svc::own_topics()].concat();
         let bus = self.bus(&storage, topics, release_svc::SERVICES).await?;
         let verifier = self.verifier_with(&keys);
-        let (routes, accounts) = self.release_routes(&storage, keys, bus.clone()).await?;
+        let ended = verifier.ended().clone();
+        let routes = self.release_routes(&storage, keys, bus.clone(), ended);
+        let (routes, accounts) = routes.await?;
         let middleware = self.middleware(verifier, Some(accounts))?;
         self.deliver_alarms("release", Some(bus), self.to_notify()?);
         let server = self.server(routes, release_svc::SERVICES.into(), middleware);

@@ -10,7 +10,7 @@
 //! | --- | --- |
 //! | the services of each role, and their links | `mesh` |
 //! | the configuration and dependencies of each service | `services` |
-//! | access control | `access` |
+//! | access control | `access`, `ended` |
 //! | limits on connections and requests | `limits` |
 //! | the databases | `storage`, `embedded`, `data_dir` |
 //! | Kafka | `bus` |
@@ -25,6 +25,7 @@ mod backups;
 pub(crate) mod bus;
 pub(crate) mod data_dir;
 mod embedded;
+mod ended;
 mod limits;
 mod mesh;
 mod ready;
@@ -52,6 +53,7 @@ use slipway_sqlite as sqlite;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
+pub(crate) use self::storage::with_release_stores;
 use self::{backups::Backups, ready::Listeners};
 use crate::{
     cli::Role,
@@ -64,7 +66,7 @@ use crate::{
 const BACKGROUND_DEADLINE: Duration = Duration::from_secs(1);
 
 /// How long the databases of the data directory may take to close.
-const CLOSE_DEADLINE: Duration = Duration::from_secs(5);
+pub(crate) const CLOSE_DEADLINE: Duration = Duration::from_secs(5);
 
 /// Interval between checks of the services' health for gRPC health watchers.
 const HEALTH_EVERY: Duration = Duration::from_secs(1);

@@ -12,7 +12,7 @@ use release_svc::{
 };
 use slipway_bus::SharedBus;
 use slipway_rpc::{
-    access::{Keyring, ServiceTokens, Verifier},
+    access::{EndedSessions, Keyring, ServiceTokens, Verifier},
     grpc::Link,
 };
 use slipway_runtime::life::{Health, Need};
@@ -35,11 +35,13 @@ impl Shared<'_> {
         storage: &Storage,
         keys: Arc<Keyring>,
         bus: SharedBus,
+        ended: EndedSessions,
     ) -> anyhow::Result<(Routes, KnownAccounts)> {
         let settings = self.settings;
         let format = settings.log_format();
         let config = release_svc::Config {
             token_ttl: settings.token_ttl,
+            session_ttl: SignedDuration::try_from(settings.session_ttl)?,
             stale: StaleRule {
                 after: SignedDuration::try_from(settings.stale_after)?,
                 repeat: SignedDuration::try_from(settings.stale_repeat)?,
@@ -71,6 +73,8 @@ impl Shared<'_> {
             stores,
             bus,
             keys,
+            ended,
+            drain: self.life.drain.clone(),
             clock: self.clock.clone(),
             background: self.life.background.clone(),
             health: self.life.health.clone(),
@@ -159,9 +163,12 @@ impl Shared<'_> {
 
     pub(super) fn router(&self, links: Links, verifier: Arc<Verifier>) -> Router {
         let services = ServiceTokens::new(self.secret.clone(), "gateway", self.clock.clone());
-        let scheme = self.public_url.split(':').next().unwrap_or_default();
         let config = gateway::Config {
-            https: scheme.eq_ignore_ascii_case("https"),
+            // With TLS of its own the scheme is known even if the URL is not configured.
+            public_url: match self.tls.http {
+                Some(_) => Some(self.public_url.clone()),
+                None => self.settings.public_url.clone(),
+            },
             access_log: self.settings.access_log,
             cors_origins: self.settings.cors_origins.clone().unwrap_or_default(),
             ..gateway::Config::default()

@@ -2,13 +2,17 @@
 
 use std::sync::Arc;
 
-use anyhow::Context as _;
+use anyhow::{Context as _, ensure};
 use slipway_mongo as mongo;
 use slipway_mongo::{Client, StorageError};
 use slipway_rpc::access::Keyring;
+use slipway_sqlite as sqlite;
 
-use super::{data_dir::DataDir, embedded};
-use crate::{UsageError, config::Settings};
+use super::{CLOSE_DEADLINE, data_dir::DataDir, embedded};
+use crate::{
+    UsageError,
+    config::{Secret, Settings},
+};
 
 /// The opened databases.
 pub(super) struct Storage {
@@ -32,11 +36,7 @@ impl Storage {
             .then(|| DataDir::take(&settings.data_dir, &databases))
             .transpose()?;
         let mongo = match &settings.mongodb_url {
-            Some(url) => Some(
-                mongo::connect(url.expose())
-                    .await
-                    .map_err(|error| UsageError(format!("mongodb_url: {error}")))?,
-            ),
+            Some(url) => Some(connect(url).await?),
             None => None,
         };
         Ok(Self { mongo, data })
@@ -116,6 +116,40 @@ impl Storage {
             None => embedded::notify_stores(self.data()?),
         }
     }
+}
+
+/// Does `work` with the stores of release-svc in a process that serves nothing. Embedded databases
+/// must exist, and no server may use them.
+///
+/// # Errors
+/// If they cannot be used.
+pub(crate) async fn with_release_stores<T>(
+    settings: &Settings,
+    work: impl AsyncFnOnce(&release_svc::Stores) -> T,
+) -> anyhow::Result<T> {
+    if let Some(url) = &settings.mongodb_url {
+        let client = connect(url).await?;
+        let stores = release_svc::Stores::mongo(&client, release_svc::store::DATABASE);
+        return Ok(work(&opened(stores.await)?).await);
+    }
+    let place = settings.data_dir.display();
+    ensure!(
+        settings.data_dir.join("release.db").exists(),
+        "{place} has no data of Slipway; name its data directory with --data-dir"
+    );
+    let data = DataDir::take(&settings.data_dir, &["release"])?;
+    let stores = embedded::release_stores(&data)?;
+    data.note_opened()?;
+    let done = work(&stores).await;
+    drop(stores);
+    sqlite::close_all(CLOSE_DEADLINE).await;
+    data.note_closed()?;
+    Ok(done)
+}
+
+async fn connect(url: &Secret) -> anyhow::Result<Client> {
+    let client = mongo::connect(url.expose()).await;
+    Ok(client.map_err(|error| UsageError(format!("mongodb_url: {error}")))?)
 }
 
 /// Turns a refusal into a usage error: the database is reachable, but its state or the configured

@@ -350,3 +350,23 @@ async fn forty_questions_a_minute_are_answered_and_no_more() {
         answer.refused(429, "QUOTA_EXCEEDED");
     }
 }
+
+#[tokio::test]
+async fn signing_out_stops_an_answer_that_is_being_written() {
+    let (url, mut clients) = endless_model().await;
+    let options = Options::default().env("SLIPWAY_OLLAMA_URL", url);
+    let server = Process::start_with(&options).await.unwrap();
+    let team = Team::new(&server, 1).await.unwrap();
+    let developer = &team.developers[0];
+    let session = session(developer).await;
+    let mut answer = begin(developer, &session, "What now?").await;
+    let logout = developer.request(Method::POST, "/auth/logout");
+    developer.send(logout).await.unwrap().expect(204);
+    let mut text = String::new();
+    while let Some(chunk) = answer.chunk().await.unwrap() {
+        text.push_str(&String::from_utf8_lossy(&chunk));
+    }
+    assert!(text.contains("event: error"), "{text}");
+    assert!(text.contains("SESSION_ENDED"), "{text}");
+    clients.wait_for(|count| *count == 0).await.unwrap();
+}

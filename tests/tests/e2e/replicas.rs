@@ -2,13 +2,64 @@
 //! server: behaviour that only replicas have. What is the same in one process is tested in both
 //! shapes, in `main_job`, `concurrency` and `stream`.
 
+use std::time::{Duration, Instant};
+
 use serde_json::json;
+use slipway_proto::identity::v1::{GetMeRequest, identity_service_client::IdentityServiceClient};
+use slipway_rpc::{error::Fault, grpc::Outbound};
 use slipway_tests::{
     Mesh, Role, Team,
     team::{self, task_ids},
 };
+use tonic::transport::Endpoint;
 
 const RELEASES: usize = 20;
+
+#[tokio::test(flavor = "multi_thread")]
+async fn while_the_bus_is_away_a_logout_is_refused_by_every_replica_within_two_seconds() {
+    let Some(mesh) = Mesh::replicas().await.unwrap() else {
+        return;
+    };
+    let team = Team::at(&mesh.client(), 1).await.unwrap();
+    let developer = &team.developers[0];
+    mesh.backbones().unwrap().kafka("stop").await.unwrap();
+    let everywhere = mesh.everywhere(developer);
+    let logout = developer.request(reqwest::Method::POST, "/auth/logout");
+    developer.send(logout).await.unwrap().expect(204);
+    let ended = Instant::now();
+    // Each route is of another service, and each service has two replicas.
+    for client in &everywhere {
+        for path in ["/auth/me", "/activity", "/chat/sessions", "/notifications"] {
+            loop {
+                let answer = client.get(path).await.unwrap();
+                if answer.status == 401 {
+                    answer.refused(401, "SESSION_ENDED");
+                    break;
+                }
+                assert!(
+                    ended.elapsed() < Duration::from_secs(2),
+                    "{path}: {}",
+                    answer.body
+                );
+            }
+        }
+    }
+    for n in 0..2 {
+        let release = mesh.process(Role::Release, n).unwrap();
+        let channel = Endpoint::from_shared(release.grpc.clone()).unwrap();
+        let mut identity = IdentityServiceClient::new(channel.connect().await.unwrap());
+        let outbound = Outbound::with_token(developer.token().to_owned());
+        loop {
+            match identity.get_me(outbound.request(GetMeRequest {})).await {
+                Err(status) => {
+                    assert_eq!(Fault::from(status).code, "SESSION_ENDED");
+                    break;
+                }
+                Ok(_) => assert!(ended.elapsed() < Duration::from_secs(2), "replica {n}"),
+            }
+        }
+    }
+}
 
 #[tokio::test(flavor = "multi_thread")]
 async fn with_one_replica_of_each_role_gone_the_others_continue() {

@@ -1,6 +1,6 @@
 //! Roles in separate processes.
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 
 use anyhow::ensure;
 use serde_json::json;
@@ -232,4 +232,65 @@ async fn behind_a_separate_gateway_the_clients_address_counts() {
     let answer = at(11).post("/auth/login", &guess(100)).await.unwrap();
     // The name has a failure by now; from another address it is not refused for that.
     answer.refused(401, "INVALID_CREDENTIALS");
+}
+
+#[tokio::test]
+async fn a_logout_at_one_gateway_is_refused_at_the_other_within_two_seconds() {
+    let server = mesh().await;
+    let gateways = [
+        gateway(&server, SECRET).await,
+        gateway(&server, SECRET).await,
+    ];
+    let team = Team::new(&gateways[0], 1).await.unwrap();
+    let [here, there] = gateways
+        .each_ref()
+        .map(|gateway| gateway.client().with_token(team.developers[0].token()));
+    let mut stream = feed(&there).await;
+    // It follows which sessions end.
+    let ops = Client::new(&gateways[1].ops);
+    until(async || {
+        let metrics = ops.get("/metrics").await?.text;
+        let age = metrics
+            .lines()
+            .find_map(|line| line.strip_prefix("slipway_ended_sessions_age_seconds "));
+        ensure!(age.is_some_and(|age| age.parse::<f64>().is_ok_and(|age| age < 2.0)));
+        Ok(())
+    })
+    .await
+    .unwrap();
+
+    let logout = here.request(reqwest::Method::POST, "/auth/logout");
+    here.send(logout).await.unwrap().expect(204);
+    let ended = tokio::time::timeout(Duration::from_secs(2), async {
+        // The gateway itself refuses this, without a call.
+        while there.stream("", None).await.is_ok() {}
+        loop {
+            if let StreamEvent::Goodbye(goodbye) = stream.next().await.unwrap() {
+                return goodbye;
+            }
+        }
+    });
+    assert_eq!(ended.await.unwrap(), json!({"reason": "session_ended"}));
+    there
+        .get("/auth/me")
+        .await
+        .unwrap()
+        .refused(401, "SESSION_ENDED");
+}
+
+#[tokio::test]
+async fn a_gateway_that_starts_later_knows_which_sessions_have_ended() {
+    let server = mesh().await;
+    let developer = Team::new(&server, 1).await.unwrap().developers.remove(0);
+    let logout = developer.request(reqwest::Method::POST, "/auth/logout");
+    developer.send(logout).await.unwrap().expect(204);
+    let gateway = gateway(&server, SECRET).await;
+    let late = gateway.client().with_token(developer.token());
+    until(async || {
+        let refused = late.get("/activity/stream?after=x").await?;
+        ensure!(refused.body["code"] == "SESSION_ENDED", "{}", refused.body);
+        Ok(())
+    })
+    .await
+    .unwrap();
 }

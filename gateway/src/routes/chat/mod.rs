@@ -54,7 +54,7 @@ pub(super) fn routes() -> OpenApiRouter<AppState> {
         ),
         (status = 409, description = "`IDEMPOTENCY_KEY_REUSED`"),
     ),
-    security(("bearer" = [])),
+    security(("bearer" = []), ("cookie" = [])),
 )]
 async fn create(
     State(app): State<AppState>,
@@ -92,7 +92,7 @@ async fn create(
         (status = 404, description = "`SESSION_NOT_FOUND`: unknown, or not yours"),
         (status = 412, description = "`SESSION_CHANGED`: renamed meanwhile; see `revision`"),
     ),
-    security(("bearer" = [])),
+    security(("bearer" = []), ("cookie" = [])),
 )]
 async fn rename(
     State(app): State<AppState>,
@@ -128,7 +128,7 @@ async fn rename(
         (status = 204, description = "Erased"),
         (status = 404, description = "`SESSION_NOT_FOUND`: unknown, or not yours"),
     ),
-    security(("bearer" = [])),
+    security(("bearer" = []), ("cookie" = [])),
 )]
 async fn delete(
     State(app): State<AppState>,
@@ -230,7 +230,7 @@ async fn history(
                 `UNAVAILABLE`: a service is unavailable",
         ),
     ),
-    security(("bearer" = [])),
+    security(("bearer" = []), ("cookie" = [])),
 )]
 async fn ask(
     State(app): State<AppState>,

@@ -1,20 +1,27 @@
 //! Fake identity, release and task services: they give every caller the same answer, record the
 //! last request, and can be made to fail.
 
-use std::sync::Mutex;
+use std::sync::{
+    Mutex,
+    atomic::{AtomicUsize, Ordering},
+};
 
+use futures::stream::{Pending, pending};
 use prost_types::Timestamp;
 use slipway_proto::{
     common::v1::{Role, UserRef},
     identity::v1::{identity_service_server::IdentityService, *},
     release::v1::{release_service_server::ReleaseService, task_service_server::TaskService, *},
 };
-use slipway_rpc::error::Fault;
+use slipway_rpc::error::{Fault, Kind};
 use tonic::{Request, Response, Status, metadata::MetadataMap};
 
 pub(crate) const ADA: &str = "0190c2b8-7a5e-7c3f-8f00-0000000000aa";
 pub(crate) const RELEASE: &str = "0190c2b8-7a5e-7c3f-8f00-0000000000bb";
 pub(crate) const TASK: &str = "0190c2b8-7a5e-7c3f-8f00-0000000000cc";
+
+/// The value of the cookie.
+pub(crate) const SECRET: &str = "slb_1_2";
 
 /// What a service does instead of answering.
 pub(crate) enum Trouble {
@@ -27,6 +34,9 @@ pub(crate) enum Trouble {
 pub(crate) struct Core {
     trouble: Mutex<Option<Trouble>>,
     last: Mutex<Option<(MetadataMap, String)>>,
+    /// The token that the cookie is exchanged for.
+    pub(super) token: Mutex<String>,
+    exchanges: AtomicUsize,
 }
 
 impl Core {
@@ -40,6 +50,11 @@ impl Core {
 
     pub(crate) fn is_silent(&self) {
         *self.trouble.lock().unwrap() = Some(Trouble::Silence);
+    }
+
+    /// How often the cookie was exchanged.
+    pub(crate) fn exchanges(&self) -> usize {
+        self.exchanges.load(Ordering::Relaxed)
     }
 
     /// A metadata value of the last call.
@@ -101,7 +116,23 @@ fn session() -> Option<Session> {
         token: "header.claims.signature".into(),
         expires_at: at(3600),
         user: Some(user()),
+        refresh_token: "slr_1_2".into(),
+        refresh_expires_at: at(86_400),
+        session_id: RELEASE.into(),
     })
+}
+
+fn summary() -> SessionSummary {
+    SessionSummary {
+        id: RELEASE.into(),
+        kind: SessionKind::Browser.into(),
+        user_agent: "Firefox".into(),
+        address: String::new(),
+        created_at: at(0),
+        last_seen_at: at(60),
+        expires_at: at(86_400),
+        current: true,
+    }
 }
 
 fn task() -> Task {
@@ -174,6 +205,44 @@ answers! { IdentityService:
     }
     resolve_users(ResolveUsersRequest) -> ResolveUsersResponse { users: vec![user()] }
     get_jwks(GetJwksRequest) -> GetJwksResponse { jwks_json: r#"{"keys":[]}"#.into() }
+    refresh_session(RefreshSessionRequest) -> RefreshSessionResponse { session: session() }
+    logout(LogoutRequest) -> LogoutResponse {}
+    list_sessions(ListSessionsRequest) -> ListSessionsResponse {
+        sessions: vec![summary()],
+        next_page_token: "next".into(),
+    }
+    end_session(EndSessionRequest) -> EndSessionResponse {}
+    end_all_sessions(EndAllSessionsRequest) -> EndAllSessionsResponse {}
+    start_browser_session(StartBrowserSessionRequest) -> StartBrowserSessionResponse {
+        secret: SECRET.into(),
+        expires_at: at(86_400),
+        user: Some(user()),
+    };
+
+    async fn exchange_session(
+        &self,
+        request: Request<ExchangeSessionRequest>,
+    ) -> Result<Response<ExchangeSessionResponse>, Status> {
+        if request.get_ref().secret != SECRET {
+            let fault = Fault::new(Kind::Unauthenticated, "INVALID_SESSION", "No.");
+            return Err(fault.into());
+        }
+        self.exchanges.fetch_add(1, Ordering::Relaxed);
+        let token = self.token.lock().unwrap().clone();
+        Ok(Response::new(ExchangeSessionResponse {
+            token,
+            expires_at: at(3600),
+        }))
+    }
+
+    type WatchEndedSessionsStream = Pending<Result<WatchEndedSessionsResponse, Status>>;
+
+    async fn watch_ended_sessions(
+        &self,
+        _request: Request<WatchEndedSessionsRequest>,
+    ) -> Result<Response<Self::WatchEndedSessionsStream>, Status> {
+        Ok(Response::new(pending()))
+    }
 }
 
 answers! { ReleaseService:

@@ -23,7 +23,10 @@ use slipway_proto::{
     },
 };
 use slipway_rpc::{
-    access::{Issuer, Keyring, Role, ServiceSecret, ServiceTokens, StreamLimits, Verifier},
+    access::{
+        EndedSession, EndedSessions, Issuer, Keyring, Role, ServiceSecret, ServiceTokens,
+        SessionClaim, StreamLimits, Verifier,
+    },
     grpc::{Link, LocalService},
 };
 use slipway_runtime::{clock::ManualClock, life::Background};
@@ -35,7 +38,7 @@ use uuid::Uuid;
 pub(crate) use self::{
     answer::Answer,
     chat::SESSION,
-    core::{ADA, Core, RELEASE, TASK},
+    core::{ADA, Core, RELEASE, SECRET, TASK},
     forum::{COMMENT, REPLY},
     log::Log,
     reader::Reader,
@@ -58,6 +61,7 @@ pub(crate) struct Gateway {
     pub(crate) drain: CancellationToken,
     pub(crate) services: Arc<ServiceTokens>,
     token: String,
+    ended: EndedSessions,
     /// Ends the background work with the test.
     _background: Background,
 }
@@ -103,12 +107,15 @@ impl Gateway {
         let forum = Routes::new(ForumServiceServer::from_arc(Arc::clone(&core)));
         let chat = Routes::new(ChatServiceServer::from_arc(Arc::clone(&core)));
         let notify = Routes::new(ActivityServiceServer::from_arc(Arc::clone(&log)));
+        let verifier = Verifier::with_keys(keys.jwks(), secret, clock.clone());
+        let verifier = Arc::new(verifier);
+        let ended = verifier.ended().clone();
         let router = config.build(Dependencies {
             release: link(release),
             forum: link(forum),
             chat: link(chat),
             notify: link(notify),
-            verifier: Arc::new(Verifier::with_keys(keys.jwks(), secret, clock.clone())),
+            verifier,
             webhook_secret: Some(HOOK_SECRET.into()),
             services: services.clone(),
             background: background.clone(),
@@ -118,16 +125,33 @@ impl Gateway {
         });
         let issuer = Issuer::new(keys, TTL, clock.clone());
         let ada = Uuid::try_parse(ADA).unwrap();
+        let session = SessionClaim {
+            id: Uuid::try_parse(RELEASE).unwrap(),
+            expires_at: jiff::Timestamp::MAX,
+        };
+        let token = issuer.issue(ada, "ada", Role::Developer, Some(session));
+        let token = token.unwrap().text;
+        core.token.lock().unwrap().clone_from(&token);
         Self {
             router,
             core,
             log,
-            token: issuer.issue(ada, "ada", Role::Developer).unwrap().text,
+            token,
+            ended,
             clock,
             drain,
             services,
             _background: background,
         }
+    }
+
+    /// Ends the session of Ada's tokens.
+    pub(crate) fn end_session(&self) {
+        let ended = EndedSession {
+            id: Uuid::try_parse(RELEASE).unwrap(),
+            until: jiff::Timestamp::MAX,
+        };
+        self.ended.add(ended, jiff::Timestamp::UNIX_EPOCH);
     }
 
     /// A token of Ada, a developer.

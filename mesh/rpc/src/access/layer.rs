@@ -18,11 +18,11 @@ use tracing::{Span, field::display};
 use super::{
     Accounts, Policies, Principal, Role, StreamLimits, TokenError, Verifier,
     policy::{Rule, is_health},
-    streams::bounded,
+    streams::{StreamLife, bounded},
 };
 use crate::{
     error::{Fault, Kind},
-    metadata::{CLIENT_ADDRESS, IDEMPOTENCY_KEY, REQUEST_ID, SERVICE_TOKEN},
+    metadata::{CLIENT_ADDRESS, CLIENT_AGENT, IDEMPOTENCY_KEY, REQUEST_ID, SERVICE_TOKEN},
 };
 use slipway_runtime::{
     request::{RequestInfo, is_id},
@@ -112,7 +112,10 @@ impl AccessLayer {
     ) -> Result<(), Fault> {
         let token = headers.remove(SERVICE_TOKEN);
         let is_asked = is_health_check && token.is_some();
-        if !is_asked && !headers.contains_key(CLIENT_ADDRESS) {
+        let forwards = [CLIENT_ADDRESS, CLIENT_AGENT]
+            .iter()
+            .any(|name| headers.contains_key(*name));
+        if !is_asked && !forwards {
             return Ok(());
         }
         let token = token.as_ref().and_then(|token| token.to_str().ok());
@@ -124,6 +127,7 @@ impl AccessLayer {
             return Ok(());
         }
         headers.remove(CLIENT_ADDRESS);
+        headers.remove(CLIENT_AGENT);
         match is_asked {
             true => Err(TokenError::Invalid.into()),
             false => Ok(()),
@@ -223,6 +227,7 @@ impl From<TokenError> for Fault {
                 Fault::new(Kind::Unauthenticated, "INVALID_TOKEN", detail)
             }
             TokenError::Expired => Fault::new(Kind::Unauthenticated, "TOKEN_EXPIRED", detail),
+            TokenError::SessionEnded => Fault::new(Kind::Unauthenticated, "SESSION_ENDED", detail),
             TokenError::KeysUnavailable => Fault::new(Kind::Unavailable, "UNAVAILABLE", detail)
                 .retry_after(Duration::from_secs(1)),
         }
@@ -289,8 +294,11 @@ where
             let principal = principal.as_deref();
             match layer.streams.open(principal) {
                 Ok(open) => {
+                    let session = principal.and_then(|principal| principal.session_id);
+                    let watch = layer.verifier.ended().watch(session);
                     let response = inner.call(request).await?;
-                    Ok(bounded(response, open, principal, layer.verifier.now()))
+                    let life = StreamLife::new(principal, layer.verifier.now(), watch);
+                    Ok(bounded(response, open, life))
                 }
                 Err(fault) => Ok(Status::from(fault).into_http()),
             }
@@ -423,7 +431,7 @@ mod tests {
         let gateway = ServiceTokens::new(secret, "gateway", clock.clone()).current();
         let stranger = ServiceTokens::new(ServiceSecret::random(), "gateway", clock.clone());
         let issuer = Issuer::new(keys, TTL, clock);
-        let admin = issuer.issue(Uuid::now_v7(), "admin", Role::Admin);
+        let admin = issuer.issue(Uuid::now_v7(), "admin", Role::Admin, None);
         let admin = admin.unwrap().text;
 
         let address = (CLIENT_ADDRESS, ADDRESS);

@@ -5,9 +5,11 @@
 //! layer in front of every service enforces it ([`policy`], [`layer`]): deny by default. A process
 //! that stores the accounts accepts a token only while its account exists ([`accounts`]). A process
 //! of the mesh that acts for itself sends a service token ([`service`]). Streamed answers are
-//! limited in number, and end when their caller's token expires ([`streams`]).
+//! limited in number, and end when their caller's token expires ([`streams`]). Tokens of sessions
+//! that have ended are refused ([`ended`]).
 
 pub mod accounts;
+pub mod ended;
 pub mod keys;
 pub mod layer;
 pub mod policy;
@@ -18,11 +20,12 @@ pub mod token;
 pub mod verifier;
 
 pub use accounts::Accounts;
+pub use ended::{EndedSession, EndedSessions, SessionWatch};
 pub use keys::Keyring;
 pub use layer::{AccessLayer, bearer, principal};
 pub use policy::Policies;
 pub use principal::{Principal, Role};
 pub use service::{ServiceSecret, ServiceTokens};
 pub use streams::{OpenStream, StreamLimits};
-pub use token::{Issuer, Token};
+pub use token::{Issuer, SessionClaim, Token};
 pub use verifier::{JwksSource, TokenError, Verifier};

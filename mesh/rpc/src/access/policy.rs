@@ -159,7 +159,17 @@ mod tests {
             .map(|(path, _)| path.rsplit('/').next().unwrap())
             .collect();
         public.sort_unstable();
-        assert_eq!(public, ["GetJwks", "Login", "Register"]);
+        assert_eq!(
+            public,
+            [
+                "ExchangeSession",
+                "GetJwks",
+                "Login",
+                "RefreshSession",
+                "Register",
+                "StartBrowserSession",
+            ]
+        );
     }
 
     #[test]
@@ -192,6 +202,7 @@ mod tests {
         assert_eq!(
             for_services,
             [
+                "/slipway.identity.v1.IdentityService/WatchEndedSessions",
                 "/slipway.notify.v1.ActivityService/List",
                 "/slipway.notify.v1.ActivityService/Watch",
                 "/slipway.notify.v1.IncidentService/Report",

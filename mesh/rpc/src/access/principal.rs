@@ -52,6 +52,8 @@ pub struct Principal {
     pub username: String,
     /// Its role.
     pub role: Role,
+    /// The session of the token; `None` for a service, and for tokens of versions without sessions.
+    pub session_id: Option<Uuid>,
     /// When the token expires.
     pub expires_at: Timestamp,
 }

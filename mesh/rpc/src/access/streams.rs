@@ -1,4 +1,5 @@
-//! Limits the number of open streams per account, and ends each stream when its token expires.
+//! Limits the number of open streams per account, and ends each stream when its token expires or
+//! its session ends.
 //!
 //! A streamed answer can stay open for hours, and each takes memory. The limits on requests do not
 //! cover streams, because a request counts only until the head of its answer is sent.
@@ -18,10 +19,11 @@ use hyper::body::{Frame, SizeHint};
 use jiff::Timestamp;
 use parking_lot::Mutex;
 use tokio::time::Sleep;
+use tokio_util::sync::WaitForCancellationFutureOwned;
 use tonic::{Status, body::Body};
 use uuid::Uuid;
 
-use super::{Principal, Role, TokenError};
+use super::{Principal, Role, SessionWatch, TokenError};
 use crate::error::{Fault, Kind};
 
 /// Divisor of all streams for the part that anonymous callers may have: those of health and
@@ -138,31 +140,59 @@ impl Drop for OpenStream {
     }
 }
 
-/// The body of a streamed answer: it is counted, and ends when its caller's token expires.
+/// How long a stream may last: until its caller's token expires or its session ends.
+pub(super) struct StreamLife {
+    expiry: Option<Pin<Box<Sleep>>>,
+    end: Option<Pin<Box<WaitForCancellationFutureOwned>>>,
+    _watch: SessionWatch,
+}
+
+impl StreamLife {
+    /// The life of a stream of `principal`, whose session `watch` watches.
+    pub(super) fn new(principal: Option<&Principal>, now: Timestamp, watch: SessionWatch) -> Self {
+        let expiry = principal.map(|principal| {
+            let left = Duration::try_from(principal.expires_at.duration_since(now));
+            Box::pin(tokio::time::sleep(left.unwrap_or_default()))
+        });
+        Self {
+            expiry,
+            end: watch.end().map(|end| Box::pin(end.cancelled_owned())),
+            _watch: watch,
+        }
+    }
+
+    /// Why it is over, as soon as it is.
+    fn poll_over(&mut self, cx: &mut Context<'_>) -> Option<TokenError> {
+        if let Some(end) = &mut self.end
+            && end.as_mut().poll(cx).is_ready()
+        {
+            return Some(TokenError::SessionEnded);
+        }
+        let expiry = self.expiry.as_mut()?;
+        let expired = expiry.as_mut().poll(cx).is_ready();
+        expired.then_some(TokenError::Expired)
+    }
+}
+
+/// The body of a streamed answer: it is counted, and ends with its life.
 struct Streamed {
     body: Body,
     _open: OpenStream,
-    expiry: Option<Pin<Box<Sleep>>>,
+    life: StreamLife,
     ended: bool,
 }
 
-/// Wraps `response` as a stream of `principal`, which ends with `TOKEN_EXPIRED` when the token
-/// expires.
+/// Wraps `response` as a stream, which ends with `TOKEN_EXPIRED` or `SESSION_ENDED` with its life.
 pub(super) fn bounded(
     response: Response<Body>,
     open: OpenStream,
-    principal: Option<&Principal>,
-    now: Timestamp,
+    life: StreamLife,
 ) -> Response<Body> {
-    let expiry = principal.map(|principal| {
-        let left = Duration::try_from(principal.expires_at.duration_since(now));
-        Box::pin(tokio::time::sleep(left.unwrap_or_default()))
-    });
     response.map(|body| {
         Body::new(Streamed {
             body,
             _open: open,
-            expiry,
+            life,
             ended: false,
         })
     })
@@ -179,13 +209,9 @@ impl hyper::body::Body for Streamed {
         if self.ended {
             return Poll::Ready(None);
         }
-        let expired = self
-            .expiry
-            .as_mut()
-            .is_some_and(|expiry| expiry.as_mut().poll(cx).is_ready());
-        if expired {
+        if let Some(why) = self.life.poll_over(cx) {
             self.ended = true;
-            let status = Status::from(Fault::from(TokenError::Expired));
+            let status = Status::from(Fault::from(why));
             let mut trailers = HeaderMap::new();
             return Poll::Ready(Some(match status.add_header(&mut trailers) {
                 Ok(()) => Ok(Frame::trailers(trailers)),
@@ -206,15 +232,18 @@ impl hyper::body::Body for Streamed {
 
 #[cfg(test)]
 mod tests {
+    use futures::FutureExt as _;
     use http_body_util::BodyExt as _;
 
     use super::*;
+    use crate::access::{EndedSession, EndedSessions};
 
     fn principal(id: u128, role: Role) -> Principal {
         Principal {
             user_id: Uuid::from_u128(id),
             username: "ada".into(),
             role,
+            session_id: None,
             expires_at: Timestamp::MAX,
         }
     }
@@ -261,6 +290,32 @@ mod tests {
         assert!(open.accounts.is_empty());
     }
 
+    fn endless() -> Response<Body> {
+        let nothing = futures::stream::pending::<Result<Frame<Bytes>, Status>>();
+        Response::new(Body::new(http_body_util::StreamBody::new(nothing)))
+    }
+
+    #[tokio::test]
+    async fn a_stream_ends_when_its_session_ends() {
+        let now = Timestamp::UNIX_EPOCH;
+        let session = Uuid::from_u128(7);
+        let ada = principal(1, Role::Developer);
+        let sessions = EndedSessions::default();
+        let open = StreamLimits::new(1, 1).open(Some(&ada)).unwrap();
+        let life = StreamLife::new(Some(&ada), now, sessions.watch(Some(session)));
+        let mut body = bounded(endless(), open, life).into_body();
+        assert!(body.frame().now_or_never().is_none());
+        let ended = EndedSession {
+            id: session,
+            until: Timestamp::MAX,
+        };
+        sessions.add(ended, now);
+        let frame = body.frame().await.unwrap().unwrap();
+        let status = Status::from_header_map(frame.trailers_ref().unwrap()).unwrap();
+        assert_eq!(Fault::from(status).code, "SESSION_ENDED");
+        assert!(body.frame().await.is_none());
+    }
+
     #[tokio::test(start_paused = true)]
     async fn a_stream_ends_when_its_token_expires() {
         let now = Timestamp::UNIX_EPOCH;
@@ -269,12 +324,10 @@ mod tests {
             ..principal(1, Role::Developer)
         };
         let limits = StreamLimits::new(1, 1);
-        let endless = Body::new(http_body_util::StreamBody::new(futures::stream::pending::<
-            Result<Frame<Bytes>, Status>,
-        >()));
         let open = limits.open(Some(&ada)).unwrap();
         let begun = tokio::time::Instant::now();
-        let mut body = bounded(Response::new(endless), open, Some(&ada), now).into_body();
+        let life = StreamLife::new(Some(&ada), now, EndedSessions::default().watch(None));
+        let mut body = bounded(endless(), open, life).into_body();
         let frame = body.frame().await.unwrap().unwrap();
         assert_eq!(begun.elapsed().as_secs(), 60);
         let status = Status::from_header_map(frame.trailers_ref().unwrap()).unwrap();

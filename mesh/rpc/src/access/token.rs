@@ -31,6 +31,13 @@ pub(super) struct Claims {
     )]
     pub(super) nbf: Option<i64>,
     pub(super) jti: Uuid,
+    /// The session of the token. Tokens of services have none, nor had those of older versions.
+    #[serde(
+        default,
+        skip_serializing_if = "Option::is_none",
+        deserialize_with = "session"
+    )]
+    pub(super) sid: Option<Uuid>,
     pub(super) iss: String,
     pub(super) aud: String,
 }
@@ -43,6 +50,11 @@ fn role<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Role, D::Error> {
 /// Reads a number strictly: if the field is present, it must not be `null`.
 fn number<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<i64>, D::Error> {
     i64::deserialize(deserializer).map(Some)
+}
+
+/// Reads a session strictly: if the field is present, it must not be `null`.
+fn session<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Uuid>, D::Error> {
+    Uuid::deserialize(deserializer).map(Some)
 }
 
 /// Whether the header of a token has `crit`, with any value. It names extensions that a verifier
@@ -71,6 +83,7 @@ impl Claims {
             exp: now.saturating_add(i64::try_from(ttl.as_secs()).unwrap_or(i64::MAX)),
             nbf: None,
             jti: Uuid::now_v7(),
+            sid: None,
             iss: ISSUER.to_owned(),
             aud: AUDIENCE.to_owned(),
         }
@@ -83,6 +96,15 @@ pub struct Token {
     /// The JWT. A secret: it has no `Debug`.
     pub text: String,
     /// When it expires.
+    pub expires_at: Timestamp,
+}
+
+/// The session that a token is of.
+#[derive(Debug, Clone, Copy)]
+pub struct SessionClaim {
+    /// Its id.
+    pub id: Uuid,
+    /// When it expires. No token of it lasts longer.
     pub expires_at: Timestamp,
 }
 
@@ -100,7 +122,7 @@ impl Issuer {
         Self { keys, ttl, clock }
     }
 
-    /// A token for an account.
+    /// A token for an account, of a session.
     ///
     /// # Errors
     /// Only if signing itself fails.
@@ -109,13 +131,24 @@ impl Issuer {
         user_id: Uuid,
         username: &str,
         role: Role,
+        session: Option<SessionClaim>,
     ) -> Result<Token, jsonwebtoken::errors::Error> {
-        let claims = Claims::new(user_id, username, role, self.clock.now(), self.ttl);
+        let mut claims = Claims::new(user_id, username, role, self.clock.now(), self.ttl);
+        if let Some(session) = session {
+            claims.sid = Some(session.id);
+            claims.exp = claims.exp.min(session.expires_at.as_second());
+        }
         let mut header = Header::new(Algorithm::EdDSA);
         header.kid = Some(self.keys.kid.clone());
         let text = jsonwebtoken::encode(&header, &claims, &self.keys.signing)?;
         let expires_at = Timestamp::from_second(claims.exp).unwrap_or(Timestamp::MAX);
         Ok(Token { text, expires_at })
+    }
+
+    /// How long its tokens are valid.
+    #[must_use]
+    pub fn ttl(&self) -> Duration {
+        self.ttl
     }
 
     /// The public keys that verify its tokens.

@@ -10,7 +10,7 @@ use quick_cache::sync::Cache;
 use tokio::sync::Mutex;
 
 use super::{
-    Principal, Role,
+    EndedSessions, Principal, Role,
     keys::decoding_keys,
     service::{self, ServiceSecret},
     token::{Claims, has_critical_extensions, validation},
@@ -48,6 +48,9 @@ pub enum TokenError {
     /// It was valid but has expired.
     #[error("The token has expired. Sign in again.")]
     Expired,
+    /// Its session has ended.
+    #[error("The session of the token has ended. Sign in again.")]
+    SessionEnded,
     /// The keys to verify it are unavailable at the moment.
     #[error("The keys to verify tokens with cannot be reached at the moment.")]
     KeysUnavailable,
@@ -63,7 +66,7 @@ pub trait JwksSource: Send + Sync + 'static {
     async fn fetch(&self) -> Result<JwkSet, String>;
 }
 
-/// Verifies tokens, and caches the verified ones until they expire.
+/// Verifies tokens, and caches the verified ones until they expire. Refuses those of ended sessions.
 pub struct Verifier {
     keys: ArcSwap<HashMap<String, DecodingKey>>,
     source: Option<Box<dyn JwksSource>>,
@@ -71,6 +74,7 @@ pub struct Verifier {
     services: ServiceSecret,
     validation: Validation,
     cache: Cache<String, Arc<Principal>>,
+    ended: EndedSessions,
     clock: SharedClock,
 }
 
@@ -104,6 +108,7 @@ impl Verifier {
             services,
             validation: validation(Algorithm::EdDSA),
             cache: Cache::new(CACHED_TOKENS),
+            ended: EndedSessions::default(),
             clock,
         }
     }
@@ -114,7 +119,7 @@ impl Verifier {
     /// [`TokenError`] says why it is not accepted.
     pub async fn verify(&self, token: &str) -> Result<Arc<Principal>, TokenError> {
         if let Some(principal) = self.cache.get(token) {
-            return self.unless_expired(principal);
+            return self.unless_over(principal);
         }
         let header = jsonwebtoken::decode_header(token).map_err(|_| TokenError::Invalid)?;
         if has_critical_extensions(token) {
@@ -141,10 +146,11 @@ impl Verifier {
         {
             return Err(TokenError::NotYetValid);
         }
-        let principal = self.unless_expired(Arc::new(Principal {
+        let principal = self.unless_over(Arc::new(Principal {
             user_id: claims.sub,
             username: claims.username,
             role: claims.role,
+            session_id: claims.sid,
             expires_at: Timestamp::from_second(claims.exp).map_err(|_| TokenError::Invalid)?,
         }))?;
         self.cache.insert(token.to_owned(), Arc::clone(&principal));
@@ -156,9 +162,21 @@ impl Verifier {
         self.clock.now()
     }
 
-    fn unless_expired(&self, principal: Arc<Principal>) -> Result<Arc<Principal>, TokenError> {
+    /// The ended sessions that it knows. Whoever learns of others adds them.
+    #[must_use]
+    pub fn ended(&self) -> &EndedSessions {
+        &self.ended
+    }
+
+    fn unless_over(&self, principal: Arc<Principal>) -> Result<Arc<Principal>, TokenError> {
         if principal.expires_at <= self.clock.now() {
             return Err(TokenError::Expired);
+        }
+        if principal
+            .session_id
+            .is_some_and(|session| self.ended.contains(session))
+        {
+            return Err(TokenError::SessionEnded);
         }
         Ok(principal)
     }

@@ -8,7 +8,7 @@ use tonic::metadata::{Ascii, MetadataMap, MetadataValue};
 use super::deadline::Deadline;
 use crate::{
     access,
-    metadata::{CLIENT_ADDRESS, IDEMPOTENCY_KEY, REQUEST_ID, SERVICE_TOKEN},
+    metadata::{CLIENT_ADDRESS, CLIENT_AGENT, IDEMPOTENCY_KEY, REQUEST_ID, SERVICE_TOKEN},
 };
 
 /// Metadata and deadline of an outgoing call: on whose behalf it is made, and how long it may take.
@@ -32,7 +32,9 @@ pub struct Outbound {
 pub struct ForwardedClient {
     /// The client's network address.
     pub address: IpAddr,
-    /// The gateway's own token. A service trusts the address only with it.
+    /// What the client calls itself.
+    pub agent: Option<String>,
+    /// The gateway's own token. A service trusts the rest only with it.
     pub service_token: String,
 }
 
@@ -68,12 +70,17 @@ impl Outbound {
             .client
             .as_ref()
             .map(|client| client.address.to_string());
+        let agent = self
+            .client
+            .as_ref()
+            .and_then(|client| client.agent.as_deref());
         let service_token = self.client.as_ref().map(|client| &*client.service_token);
         let entries = [
             (AUTHORIZATION.as_str(), bearer.as_deref()),
             (IDEMPOTENCY_KEY, self.idempotency_key.as_deref()),
             (REQUEST_ID, self.request_id.as_deref()),
             (CLIENT_ADDRESS, address.as_deref()),
+            (CLIENT_AGENT, agent),
             (SERVICE_TOKEN, service_token),
         ];
         for (name, value) in entries {

@@ -135,6 +135,7 @@ mod tests {
             user_id: Uuid::from_u128(1),
             username: "ada".into(),
             role,
+            session_id: None,
             expires_at: Timestamp::MAX,
         };
         let (own, others) = (Uuid::from_u128(1), Uuid::from_u128(2));

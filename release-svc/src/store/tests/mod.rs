@@ -6,6 +6,7 @@ mod assigned;
 mod lists;
 mod receipts;
 mod releases;
+mod sessions;
 mod tasks;
 mod users;
 
@@ -55,6 +56,12 @@ slipway_store::on_each! {
         a_release_with_too_large_a_backlog_is_refused_until_it_is_published
         a_deleted_release_is_found_by_no_query_and_removed_once_it_is_published
         a_developer_is_free_again_after_pausing;
+    sessions:
+        of_concurrent_refreshes_with_one_secret_one_succeeds
+        the_sessions_of_a_user_are_listed_until_they_end
+        the_sessions_that_were_not_used_for_longest_are_in_excess
+        ended_sessions_are_listed_by_time_however_many
+        ended_and_expired_sessions_are_purged;
     tasks:
         tasks_are_listed_by_all_conditions
         every_page_of_a_filtered_list_leads_on;

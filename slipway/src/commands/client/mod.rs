@@ -2,9 +2,10 @@
 
 use std::time::Duration;
 
+use parking_lot::Mutex;
 use reqwest::{
     Method, Request, RequestBuilder, Response, StatusCode, Url,
-    header::{ACCEPT, HeaderMap},
+    header::{ACCEPT, AUTHORIZATION, HeaderMap, HeaderValue},
 };
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
 
@@ -42,9 +43,17 @@ const LONGEST_ANSWER: usize = 64 * 1024 * 1024;
 pub struct Client {
     http: reqwest::Client,
     base: Url,
-    token: Option<Secret>,
-    /// Used to sign in again when the token has expired.
+    tokens: Mutex<Tokens>,
+    /// Used to sign in again when the session has ended.
     credentials: Option<Credentials>,
+}
+
+/// The tokens of the session.
+#[derive(Default)]
+struct Tokens {
+    access: Option<Secret>,
+    /// For the next access token; none if the access token came from the environment.
+    refresh: Option<Secret>,
 }
 
 /// An account as the API shows it.
@@ -81,7 +90,7 @@ impl Client {
         Ok(Self {
             http,
             base,
-            token: None,
+            tokens: Mutex::default(),
             credentials: None,
         })
     }
@@ -155,9 +164,9 @@ impl Client {
         Err(Refusal::read(status, &headers, &body).into())
     }
 
-    /// Whether it can sign in again.
-    pub(super) fn has_password(&self) -> bool {
-        self.credentials.is_some()
+    /// Whether it can get a new token when one has expired.
+    pub(super) fn can_renew(&self) -> bool {
+        self.credentials.is_some() || self.tokens.lock().refresh.is_some()
     }
 
     /// The client with a password.
@@ -170,14 +179,35 @@ impl Client {
 
     fn request(&self, method: Method, url: Url) -> RequestBuilder {
         let request = self.http.request(method, url);
-        match &self.token {
+        match &self.tokens.lock().access {
             Some(token) => request.bearer_auth(token.expose()),
             None => request,
         }
     }
 
-    /// Sends a request, with retries until it is answered or [`PAUSES`] are used up.
+    /// Sends a request. If its token has expired, sends it again with a new one.
     async fn exchange<T: DeserializeOwned>(
+        &self,
+        request: RequestBuilder,
+    ) -> Result<T, ClientError> {
+        let again = request.try_clone();
+        match (self.attempt(request).await, again) {
+            (Err(ClientError::Refused(refusal)), Some(again))
+                if refusal.is_expiry() && self.can_renew() =>
+            {
+                self.renew().await?;
+                let again = match &self.tokens.lock().access {
+                    Some(token) => again.headers(bearer(token)),
+                    None => again,
+                };
+                self.attempt(again).await
+            }
+            (answer, _) => answer,
+        }
+    }
+
+    /// Sends a request, with retries until it is answered or [`PAUSES`] are used up.
+    async fn attempt<T: DeserializeOwned>(
         &self,
         request: RequestBuilder,
     ) -> Result<T, ClientError> {
@@ -229,6 +259,15 @@ impl Client {
     fn unreachable(&self, error: &reqwest::Error) -> ClientError {
         ClientError::unreachable(&self.base, error)
     }
+}
+
+/// The header with a token, which replaces the one of a request.
+fn bearer(token: &Secret) -> HeaderMap {
+    let value = HeaderValue::try_from(format!("Bearer {}", token.expose()));
+    value
+        .into_iter()
+        .map(|value| (AUTHORIZATION, value))
+        .collect()
 }
 
 /// The first `most` bytes of an answer. This also bounds an endless answer, which then cannot be
@@ -307,8 +346,8 @@ mod tests {
 
     #[tokio::test]
     async fn a_request_that_cannot_be_sent_is_an_error() {
-        let mut client = client("http://127.0.0.1:1");
-        client.token = Some(Secret::new("a\nb".into()));
+        let client = client("http://127.0.0.1:1");
+        client.tokens.lock().access = Some(Secret::new("a\nb".into()));
         let answer = client.get::<Value>("/auth/me", &[]).await;
         assert!(matches!(answer, Err(ClientError::Unreachable { .. })));
         let stream = client.stream("/activity/stream", &[], Some("1\n2")).await;
@@ -324,6 +363,35 @@ mod tests {
             let body = beginning(answer, most).await.unwrap();
             assert_eq!(body, read.as_bytes());
         }
+    }
+
+    #[tokio::test]
+    async fn an_expired_token_is_refreshed_and_the_request_repeated() {
+        const EXPIRED: &str = r#"{"code": "TOKEN_EXPIRED", "detail": "The token has expired."}"#;
+        const NEXT: &str = r#"{"token": "t2", "refreshToken": "r2",
+            "user": {"username": "ada", "role": "DEVELOPER"}}"#;
+        let script = Script::start(vec![
+            Reply::Json(401, EXPIRED),
+            Reply::Json(200, NEXT),
+            Reply::Json(201, r#"{"id": 1}"#),
+        ])
+        .await;
+        let client = Client::new(script.url.clone()).unwrap();
+        *client.tokens.lock() = Tokens {
+            access: Some(Secret::new("t1".into())),
+            refresh: Some(Secret::new("r1".into())),
+        };
+        let answer: Value = client.post("/releases", "k-1", &json!({})).await.unwrap();
+        assert_eq!(answer["id"], 1);
+        let requests = script.requests().await;
+        assert!(
+            requests[1].starts_with("POST /auth/refresh "),
+            "{requests:?}"
+        );
+        assert!(requests[1].ends_with(r#"{"refreshToken":"r1"}"#));
+        assert_eq!(header(&requests[1], "authorization"), None);
+        assert_eq!(header(&requests[2], "authorization"), Some("Bearer t2"));
+        assert_eq!(header(&requests[2], "idempotency-key"), Some("k-1"));
     }
 
     #[tokio::test]

@@ -51,6 +51,11 @@ impl Refusal {
             problem: serde_json::from_slice(body).unwrap_or_default(),
         }
     }
+
+    /// Whether the token is refused because it has expired.
+    pub(super) fn is_expiry(&self) -> bool {
+        self.problem.code.as_deref() == Some("TOKEN_EXPIRED")
+    }
 }
 
 impl fmt::Display for Refusal {

@@ -6,11 +6,10 @@ use std::{
     net::SocketAddr,
 };
 
-use reqwest::Url;
+use reqwest::{Method, Url};
 use serde::{Deserialize, Serialize};
-use uuid::Uuid;
 
-use super::{Client, ClientError, User};
+use super::{Client, ClientError, Tokens, User};
 use crate::{
     UsageError,
     config::{Layers, Secret},
@@ -51,9 +50,17 @@ enum Name<'a> {
     Email(&'a str),
 }
 
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct Refresh<'a> {
+    refresh_token: &'a str,
+}
+
 #[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
 struct Session {
     token: String,
+    refresh_token: Option<String>,
     user: User,
 }
 
@@ -63,9 +70,10 @@ struct Session {
 /// If the account or the server is not given, or the server refuses the sign-in.
 pub async fn sign_in(args: &ClientArgs, layers: &Layers) -> anyhow::Result<(Client, User)> {
     let mut client = Client::new(base_url(args, layers)?)?;
+    let tokens = client.tokens.get_mut();
     let password = variable("SLIPWAY_PASSWORD")?;
-    client.token = variable("SLIPWAY_TOKEN")?.map(|token| bare(&token));
-    if client.token.is_some() {
+    tokens.access = variable("SLIPWAY_TOKEN")?.map(|token| bare(&token));
+    if tokens.access.is_some() {
         // Used when the token has expired.
         client.credentials = args.username.clone().zip(password).map(Credentials::new);
         let user = client.get("/auth/me", &[]).await?;
@@ -102,16 +110,46 @@ impl Credentials {
 }
 
 impl Client {
-    /// Signs in with the password, for the first time or after the token has expired.
+    /// Signs in with the password.
     ///
     /// # Errors
     /// [`ClientError`] if there is no password, the server cannot be reached, or it refuses.
-    pub async fn sign_in(&mut self) -> Result<User, ClientError> {
-        self.token = None;
+    pub async fn sign_in(&self) -> Result<User, ClientError> {
         let credentials = self.credentials.as_ref().ok_or(ClientError::SignedOut)?;
-        let key = Uuid::new_v4().to_string();
-        let session: Session = self.post("/auth/login", &key, &credentials.login()).await?;
-        self.token = Some(Secret::new(session.token));
+        self.begin("/auth/login", &credentials.login()).await
+    }
+
+    /// Gets a new token after one has expired: by the refresh token, or else by the password.
+    ///
+    /// # Errors
+    /// [`ClientError`] if it has neither, the server cannot be reached, or it refuses.
+    pub async fn renew(&self) -> Result<(), ClientError> {
+        // Each refresh token works once.
+        let refresh = self.tokens.lock().refresh.take();
+        if let Some(token) = refresh {
+            let body = Refresh {
+                refresh_token: token.expose(),
+            };
+            match self.begin("/auth/refresh", &body).await {
+                Err(ClientError::Refused(_)) if self.credentials.is_some() => {}
+                Err(error @ ClientError::Unreachable { .. }) => {
+                    self.tokens.lock().refresh = Some(token);
+                    return Err(error);
+                }
+                refreshed => return refreshed.map(drop),
+            }
+        }
+        self.sign_in().await.map(drop)
+    }
+
+    async fn begin(&self, path: &str, body: &impl Serialize) -> Result<User, ClientError> {
+        *self.tokens.lock() = Tokens::default();
+        let request = self.request(Method::POST, self.url(path, &[])).json(body);
+        let session: Session = self.attempt(request).await?;
+        *self.tokens.lock() = Tokens {
+            access: Some(Secret::new(session.token)),
+            refresh: session.refresh_token.map(Secret::new),
+        };
         Ok(session.user)
     }
 }

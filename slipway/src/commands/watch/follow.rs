@@ -26,6 +26,7 @@ use crate::{
 const NOT_UNDERSTOOD: &str = "the server has sent an event that does not match the API";
 
 const TOKEN_EXPIRED: &str = "the token has expired";
+const SESSION_ENDED: &str = "the session has ended";
 
 /// Maximum bytes of one event.
 const LONGEST_EVENT: usize = 4 * 1024 * 1024;
@@ -46,7 +47,7 @@ pub(super) struct Follower<'a> {
     output: Output<'a>,
     /// Whether the connection was lost and is not restored yet.
     lost: bool,
-    /// Whether the token has expired.
+    /// Whether the token has expired or its session has ended.
     signed_out: bool,
 }
 
@@ -84,7 +85,7 @@ impl<'a> Follower<'a> {
     /// Reads one connection to its end; returns why it ended.
     async fn read_once(&mut self) -> anyhow::Result<String> {
         let signs_in = std::mem::take(&mut self.signed_out);
-        if signs_in && let Err(error) = self.client.sign_in().await {
+        if signs_in && let Err(error) = self.client.renew().await {
             self.signed_out = true;
             return if is_final(&error) {
                 Err(error.into())
@@ -98,7 +99,7 @@ impl<'a> Follower<'a> {
             .await;
         let response = match opened {
             Ok(response) => response,
-            Err(error) if is_signed_out(&error) && self.client.has_password() && !signs_in => {
+            Err(error) if is_signed_out(&error) && self.client.can_renew() && !signs_in => {
                 self.signed_out = true;
                 return Ok(TOKEN_EXPIRED.into());
             }
@@ -136,11 +137,13 @@ impl<'a> Follower<'a> {
     /// Why the server ends the stream.
     fn goodbye(&mut self, data: Option<&str>) -> &'static str {
         let goodbye = data.and_then(|data| serde_json::from_str::<Goodbye>(data).ok());
-        self.signed_out = goodbye.is_some_and(|goodbye| goodbye.reason == "token_expired");
-        match self.signed_out {
-            true => TOKEN_EXPIRED,
-            false => "the server is going down",
-        }
+        let reason = match goodbye.as_ref().map(|goodbye| &*goodbye.reason) {
+            Some("token_expired") => TOKEN_EXPIRED,
+            Some("session_ended") => SESSION_ENDED,
+            _ => return "the server is going down",
+        };
+        self.signed_out = true;
+        reason
     }
 
     fn take(&mut self, event: Sse) -> anyhow::Result<()> {

@@ -5,7 +5,7 @@ use reqwest::Method;
 use serde_json::{Map, Value, json};
 use slipway_tests::{
     Client, Process, Team,
-    team::{id, task_ids},
+    team::{PASSWORD, id, task_ids},
     until,
 };
 
@@ -44,6 +44,9 @@ impl Full {
         of("comments", &comments(&team.developers[0], &task).await?);
         of("chat", &conversation(&team.developers[0]).await?);
         templates(&team.admin).await?;
+        for _ in 0..ENOUGH {
+            server.client().login("dev-0", PASSWORD).await?;
+        }
         of("templates", TYPE);
         let mut lists = Vec::new();
         for template in routes::lists(&team.admin).await? {

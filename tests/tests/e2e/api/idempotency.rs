@@ -229,7 +229,6 @@ async fn a_repeated_registration_signs_the_same_account_in() -> anyhow::Result<(
         .await?
         .expect(201);
     let again = post(&nobody, path, &account("ada"), "key").await?;
-    assert!(again.headers.contains_key("set-cookie"));
     let again = again.expect(201);
     assert_eq!(
         signed_in(&server, &first).await?,
@@ -255,7 +254,6 @@ async fn a_key_does_not_sign_in_without_the_password() -> anyhow::Result<()> {
     let mut guess = account("ada");
     guess["password"] = json!("a wrong password");
     let answer = post(&nobody, "/auth/register", &guess, "key").await?;
-    assert!(!answer.headers.contains_key("set-cookie"));
     assert!(!answer.text.contains("\"token\""), "{}", answer.text);
     answer.refused(409, "IDEMPOTENCY_KEY_REUSED");
     Ok(())

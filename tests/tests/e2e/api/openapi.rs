@@ -68,11 +68,12 @@ async fn every_operation_requires_a_token_unless_it_is_public() -> anyhow::Resul
 
 #[tokio::test]
 async fn every_operation_answers_with_a_status_it_documents() -> anyhow::Result<()> {
-    let (server, team) = start(0).await?;
+    let (server, _team) = start(0).await?;
+    let mut admin = server.admin().await?;
     for (path, operations) in paths(&server.client()).await? {
         for (method, operation) in operations {
             // A stream does not end: its headers are enough.
-            let request = team.admin.request(method.clone(), &path);
+            let request = admin.request(method.clone(), &path);
             let status = request.send().await?.status().as_u16().to_string();
             let documented = operation["responses"].as_object().context("responses")?;
             assert!(
@@ -80,6 +81,10 @@ async fn every_operation_answers_with_a_status_it_documents() -> anyhow::Result<
                 "{method} {path}: {status}"
             );
             assert!(status.as_str() < "500", "{method} {path}: {status}");
+            let signs_out = path.starts_with("/auth/") && status == "204";
+            if signs_out {
+                admin = server.admin().await?;
+            }
         }
     }
     Ok(())

@@ -8,7 +8,7 @@ use reqwest::{Method, header::HeaderMap};
 use serde_json::{Value, json};
 use slipway_tests::{
     Client, Process, Stream, StreamEvent, Team,
-    team::{id, register, task_ids},
+    team::{PASSWORD, id, register, task_ids},
 };
 
 use super::{begin, completed_release, invalid, settled, start, unauthorized};
@@ -235,13 +235,16 @@ async fn a_client_without_headers_resumes_by_the_url() -> anyhow::Result<()> {
 
 #[tokio::test]
 async fn a_stream_requires_a_signed_in_user() -> anyhow::Result<()> {
-    let (server, team) = start(1).await?;
+    let (server, _team) = start(1).await?;
     let nobody = server.client();
     unauthorized(nobody.get("/activity/stream").await?, "UNAUTHENTICATED");
     let garbage = nobody.with_token("garbage");
     unauthorized(garbage.get("/activity/stream").await?, "INVALID_TOKEN");
     // An EventSource cannot send the header, so the cookie is accepted.
-    let cookie = format!("slipway_token={}", team.developers[0].token());
+    let body = json!({"username": "dev-0", "password": PASSWORD});
+    let session = nobody.post("/auth/session", &body).await?;
+    let cookie = session.header("set-cookie").to_owned();
+    session.expect(200);
     let request = nobody.request(Method::GET, "/activity/stream");
     let answer = request.header("cookie", cookie).send().await?;
     assert_eq!(answer.status(), 200);

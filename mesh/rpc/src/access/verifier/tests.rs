@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 use uuid::Uuid;
 
 use super::*;
-use crate::access::{Issuer, Keyring, ServiceTokens};
+use crate::access::{EndedSession, Issuer, Keyring, ServiceTokens, SessionClaim};
 use slipway_runtime::clock::{Clock as _, ManualClock};
 
 struct Setup {
@@ -40,7 +40,7 @@ fn sign(header: &Header, claims: &Claims, key: &EncodingKey) -> String {
 async fn a_token_identifies_its_account_until_it_expires() {
     let s = setup();
     let id = Uuid::now_v7();
-    let token = s.issuer.issue(id, "ada", Role::Developer).unwrap();
+    let token = s.issuer.issue(id, "ada", Role::Developer, None).unwrap();
     let principal = s.verifier.verify(&token.text).await.unwrap();
     assert_eq!(
         (
@@ -93,7 +93,7 @@ async fn forged_tokens_are_refused() {
     // `alg: none`, built by hand: no library signs it.
     let good = s
         .issuer
-        .issue(Uuid::now_v7(), "eve", Role::Admin)
+        .issue(Uuid::now_v7(), "eve", Role::Admin, None)
         .unwrap()
         .text;
     let payload = good.split('.').nth(1).unwrap();
@@ -213,7 +213,7 @@ async fn callers_during_a_fetch_wait_for_it() {
     let tokens: Vec<_> = (0..10)
         .map(|_| {
             issuer
-                .issue(Uuid::now_v7(), "ada", Role::Developer)
+                .issue(Uuid::now_v7(), "ada", Role::Developer, None)
                 .unwrap()
                 .text
         })
@@ -235,7 +235,7 @@ async fn keys_of_another_process_are_fetched_when_a_token_names_a_new_one() {
     );
     let issue = |keys: &Arc<Keyring>| {
         Issuer::new(keys.clone(), Duration::from_secs(3600), clock.clone())
-            .issue(Uuid::now_v7(), "ada", Role::Developer)
+            .issue(Uuid::now_v7(), "ada", Role::Developer, None)
             .unwrap()
             .text
     };
@@ -292,4 +292,35 @@ async fn a_token_is_read_strictly() {
     header["crit"] = json!(null);
     let refused = verify(&header, &claims).await;
     assert_eq!(refused, Err(TokenError::Invalid));
+}
+
+#[tokio::test]
+async fn a_token_is_refused_once_its_session_has_ended() {
+    let s = setup();
+    let now = s.clock.now();
+    let [one, two] = [1, 2].map(|id| SessionClaim {
+        id: Uuid::from_u128(id),
+        expires_at: now + SignedDuration::from_secs(30),
+    });
+    let issue = |session| {
+        let token = s
+            .issuer
+            .issue(Uuid::now_v7(), "ada", Role::Developer, session);
+        token.unwrap()
+    };
+    let (first, second, none) = (issue(Some(one)), issue(Some(two)), issue(None));
+    assert!(first.expires_at <= one.expires_at, "{}", first.expires_at);
+    assert!(s.verifier.verify(&first.text).await.is_ok());
+    let ended = EndedSession {
+        id: one.id,
+        until: now + SignedDuration::from_secs(60),
+    };
+    s.verifier.ended().add(ended, now);
+    assert_eq!(
+        s.verifier.verify(&first.text).await,
+        Err(TokenError::SessionEnded)
+    );
+    for other in [second, none] {
+        assert!(s.verifier.verify(&other.text).await.is_ok());
+    }
 }

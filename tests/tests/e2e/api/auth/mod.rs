@@ -3,7 +3,9 @@
 mod cookie;
 mod forgery;
 mod login;
+mod password;
 mod register;
+mod sessions;
 // Only Linux has all of 127.0.0.0/8 without configuration.
 #[cfg(target_os = "linux")]
 mod throttle;

@@ -1,0 +1,170 @@
+//! Changes passwords.
+//!
+//! A change ends the sessions of the account: whoever has the old password may have signed in with
+//! it. The account itself notes which sessions end, in the same write as the new password, so that
+//! none is refreshed any more even if the process ends before it got to all of them.
+
+use std::net::IpAddr;
+
+use jiff::Timestamp;
+use slipway_bus::{Actor, Event, event::Origin};
+use slipway_proto::events::{PasswordChange, PasswordChangedEvent};
+use slipway_rpc::{
+    access::{Principal, accounts::gone},
+    error::{Fault, Kind},
+};
+use slipway_runtime::{clock::Clock, text::normal};
+
+use super::{Accounts, first_admin::make_up_password, login::Attempt};
+use crate::{
+    SERVICE,
+    identity::{
+        NewPassword, User, UserId,
+        password::{HashError, Hasher, QueueFull},
+        throttle::Subject,
+    },
+    sessions::{EndReason, SessionId, actor},
+    store::{StoreError, Stores},
+};
+
+impl Accounts {
+    /// Changes the caller's password and ends the caller's other sessions.
+    ///
+    /// # Errors
+    /// `INVALID_ARGUMENT`; `WRONG_PASSWORD` if `current` is not the password, which counts as a
+    /// failed sign-in; `TOO_MANY_ATTEMPTS`, `TOO_BUSY`.
+    pub async fn change_password(
+        &self,
+        caller: &Principal,
+        current: String,
+        new: &str,
+        address: Option<IpAddr>,
+    ) -> Result<(), Fault> {
+        let id = UserId(caller.user_id);
+        let account = self.users().user(id).await?.ok_or_else(gone)?;
+        let (name, email) = (
+            account.user.username.to_string(),
+            account.user.email.to_string(),
+        );
+        let invalid = |message| Fault::invalid_field("new_password", message);
+        let password = NewPassword::new(new, &name, &email).map_err(invalid)?;
+        if normal(&current) == normal(new) {
+            return Err(invalid("must differ from the current password"));
+        }
+        let place = self.hasher.sign_ins.place()?;
+        let attempt = Attempt {
+            account: Some(account),
+            name: Subject::account(id),
+            password: current,
+            address,
+        };
+        let proven = self.prove(&place, &attempt).await?;
+        let proven = proven.ok_or_else(wrong_password)?.password_hash;
+        let turn = self.hasher.sign_ins.turn().await?;
+        let hash = self.hasher.hash(&turn, password.into_inner()).await?;
+        drop(turn);
+        let (now, keep) = (self.clock.now(), caller.session_id.map(SessionId));
+        let actor = actor(caller);
+        let event = changed(
+            &attempt.account.as_ref().ok_or_else(gone)?.user,
+            PasswordChange::Own,
+            &actor,
+            now,
+        );
+        let stored = self.users().update(id, event, |before| {
+            // Another request may have changed it since it was proven.
+            let is_proven = before.password_hash == proven;
+            is_proven.then(|| before.with_password(hash.clone(), keep, now))
+        });
+        stored.await?.ok_or_else(wrong_password)?;
+        self.wake.wake(id.0);
+        let why = EndReason::PasswordChanged;
+        Ok(self.sessions.end_all(id, keep, why, &actor).await?)
+    }
+}
+
+fn wrong_password() -> Fault {
+    Fault::new(
+        Kind::Forbidden,
+        "WRONG_PASSWORD",
+        "The current password is wrong. Nothing was changed.",
+    )
+}
+
+fn changed(user: &User, by: PasswordChange, actor: &Actor, time: Timestamp) -> Event {
+    let payload = PasswordChangedEvent {
+        user_id: user.id.0,
+        username: user.username.to_string(),
+        by,
+    };
+    let origin = Origin {
+        service: SERVICE,
+        key: user.id.0,
+        subject: user.id.0,
+        actor,
+        time,
+    };
+    Event::new(&payload, &origin)
+}
+
+/// Why the operator cannot set a password.
+#[derive(Debug, thiserror::Error)]
+pub enum ResetError {
+    /// There is no such account.
+    #[error("there is no account with this name or email address")]
+    Unknown,
+    /// The given password is refused; continues "the password".
+    #[error("the password {0}")]
+    Password(&'static str),
+    /// Hashing failed.
+    #[error(transparent)]
+    Hash(#[from] HashError),
+    /// The queue for hashing is full, which does not happen in a process that does nothing else.
+    #[error(transparent)]
+    Queue(#[from] QueueFull),
+    /// The database failed.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+}
+
+/// Sets the password of the account with this username or email address, for an operator who has
+/// the database: to `password`, or else to a random one. Its sessions end at their next refresh;
+/// access tokens that were issued before are valid until they expire. Returns the account and the
+/// random password.
+///
+/// # Errors
+/// See [`ResetError`].
+pub async fn reset_password(
+    stores: &Stores,
+    clock: &dyn Clock,
+    login: &str,
+    password: Option<&str>,
+) -> Result<(User, Option<String>), ResetError> {
+    let account = stores.users.by_login(login).await?;
+    let user = account.ok_or(ResetError::Unknown)?.user;
+    let (password, made_up) = match password {
+        Some(given) => {
+            let (name, email) = (user.username.to_string(), user.email.to_string());
+            let password = NewPassword::new(given, &name, &email);
+            (password.map_err(ResetError::Password)?, None)
+        }
+        None => {
+            let (password, text) = make_up_password(&user);
+            (password, Some(text))
+        }
+    };
+    let hasher = Hasher::new()?;
+    let turn = hasher.sign_ins.turn().await?;
+    let hash = hasher.hash(&turn, password.into_inner()).await?;
+    let now = clock.now();
+    let event = changed(&user, PasswordChange::Operator, &Actor::System, now);
+    let set = stores.users.update(user.id, event, |before| {
+        Some(before.with_password(hash.clone(), None, now))
+    });
+    set.await?.ok_or(ResetError::Unknown)?;
+    stores
+        .users
+        .clear_failures(&Subject::account(user.id))
+        .await?;
+    Ok((user, made_up))
+}

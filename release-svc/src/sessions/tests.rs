@@ -1,0 +1,189 @@
+//! Which secrets a session accepts, and when it ends.
+
+use proptest::prelude::*;
+
+use super::{
+    End, EndReason, Place, REFRESH_GRACE, SecretRefusal, Session, SessionKind, secret::Secret,
+};
+use crate::identity::UserId;
+use jiff::{SignedDuration, Timestamp};
+
+const TTL: SignedDuration = SignedDuration::from_hours(24);
+const NOW: Timestamp = Timestamp::UNIX_EPOCH;
+
+fn after(seconds: i64) -> Timestamp {
+    NOW + SignedDuration::from_secs(seconds)
+}
+
+fn end(why: EndReason, at: Timestamp) -> End {
+    End { at, why }
+}
+
+fn begin(kind: SessionKind) -> (Session, Secret) {
+    let secret = Secret::generate();
+    let user = UserId::generate();
+    let session = Session::begin(kind, user, &secret, Place::default(), NOW, TTL);
+    (session, secret)
+}
+
+fn refresh(
+    session: &Session,
+    secret: &Secret,
+    at: i64,
+) -> Result<(Session, Secret), SecretRefusal> {
+    let next = secret.next();
+    let after = session.refresh(secret, &next, Place::default(), after(at), TTL)?;
+    Ok((after, next))
+}
+
+#[test]
+fn the_text_of_a_secret_is_read_back() {
+    for kind in [SessionKind::Api, SessionKind::Browser] {
+        let secret = Secret::generate();
+        let text = secret.text(kind);
+        assert!(Secret::parse(kind, &text) == Some(secret));
+        let other = match kind {
+            SessionKind::Api => SessionKind::Browser,
+            SessionKind::Browser => SessionKind::Api,
+        };
+        assert!(Secret::parse(other, &text).is_none());
+    }
+}
+
+#[test]
+fn malformed_secrets_are_refused() {
+    let text = Secret::generate().text(SessionKind::Api);
+    let id = uuid::Uuid::now_v7();
+    for malformed in [
+        String::new(),
+        "slr_".to_owned(),
+        text[..text.len() - 1].to_owned(),
+        format!("{text}A"),
+        format!(" {text}"),
+        text.replacen("slr_", "SLR_", 1),
+        text.replacen(&text[4..36], &id.to_string(), 1),
+        text.replacen(&text[4..36], "", 1),
+    ] {
+        assert!(
+            Secret::parse(SessionKind::Api, &malformed).is_none(),
+            "{malformed}"
+        );
+    }
+}
+
+#[test]
+fn a_refresh_replaces_the_secret_and_moves_the_expiry() {
+    let (session, first) = begin(SessionKind::Api);
+    let (after_first, second) = refresh(&session, &first, 60).unwrap();
+    assert_eq!(after_first.expires_at, after(60) + TTL);
+    assert_eq!((after_first.generation, after_first.revision), (1, 2));
+    assert!(refresh(&after_first, &second, 61).is_ok());
+}
+
+#[test]
+fn the_secret_before_the_last_is_superseded_and_then_reused() {
+    let (session, first) = begin(SessionKind::Api);
+    let (session, _) = refresh(&session, &first, 60).unwrap();
+    let grace = REFRESH_GRACE.as_secs();
+    for (at, refusal) in [
+        (60, SecretRefusal::Superseded),
+        (59 + grace, SecretRefusal::Superseded),
+        (60 + grace, SecretRefusal::Reused),
+    ] {
+        assert_eq!(refresh(&session, &first, at).unwrap_err(), refusal, "{at}");
+    }
+}
+
+#[test]
+fn a_guess_is_unknown_whatever_the_state_of_the_session() {
+    let (session, secret) = begin(SessionKind::Api);
+    let mut guess = Secret::generate();
+    guess.session = secret.session;
+    let ended = session.end(end(EndReason::Logout, NOW)).unwrap();
+    for session in [&session, &ended] {
+        let refused = refresh(session, &guess, 1).unwrap_err();
+        assert_eq!(refused, SecretRefusal::Unknown);
+    }
+    let refused = refresh(&session, &guess, TTL.as_secs() + 1).unwrap_err();
+    assert_eq!(refused, SecretRefusal::Unknown);
+}
+
+#[test]
+fn a_secret_counts_only_for_its_kind_of_client() {
+    let (api, secret) = begin(SessionKind::Api);
+    let exchanged = api.exchange(&secret, Place::default(), NOW);
+    assert_eq!(exchanged.unwrap_err(), SecretRefusal::Unknown);
+    let (browser, secret) = begin(SessionKind::Browser);
+    let refused = refresh(&browser, &secret, 1).unwrap_err();
+    assert_eq!(refused, SecretRefusal::Unknown);
+}
+
+#[test]
+fn an_ended_or_expired_session_accepts_nothing() {
+    let (session, secret) = begin(SessionKind::Api);
+    let ended = session.end(end(EndReason::Revoked, after(5))).unwrap();
+    assert_eq!(
+        refresh(&ended, &secret, 6).unwrap_err(),
+        SecretRefusal::Ended
+    );
+    assert_eq!(ended.end(end(EndReason::Logout, after(7))), None);
+    assert!(session.is_live(after(5)) && !ended.is_live(after(5)));
+    let late = TTL.as_secs();
+    assert_eq!(
+        refresh(&session, &secret, late).unwrap_err(),
+        SecretRefusal::Expired
+    );
+    assert!(refresh(&session, &secret, late - 1).is_ok());
+    assert!(!session.is_live(after(late)));
+}
+
+#[test]
+fn a_browser_keeps_its_secret_and_is_seen_once_a_minute() {
+    let (session, secret) = begin(SessionKind::Browser);
+    let place = || Place::new(Some("Firefox"), None);
+    assert_eq!(session.exchange(&secret, place(), after(59)).unwrap(), None);
+    let seen = session
+        .exchange(&secret, place(), after(60))
+        .unwrap()
+        .unwrap();
+    assert_eq!(
+        (seen.last_seen_at, &*seen.place.user_agent),
+        (after(60), "Firefox")
+    );
+    assert_eq!(seen.expires_at, session.expires_at);
+    assert_eq!(seen.exchange(&secret, place(), after(61)).unwrap(), None);
+    let altered = seen.exchange(&secret.next(), place(), after(62));
+    assert_eq!(altered.unwrap_err(), SecretRefusal::Unknown);
+}
+
+#[test]
+fn what_a_client_calls_itself_is_one_short_line() {
+    let place = Place::new(Some(&format!("a\nb\u{202e}{}", "x".repeat(500))), None);
+    assert!(place.user_agent.starts_with("a bx"), "{}", place.user_agent);
+    assert!(place.user_agent.chars().count() <= 201);
+}
+
+proptest! {
+    /// However a session is refreshed, of all its secrets only the last one is accepted, and every
+    /// older one is told from a guess.
+    #[test]
+    fn only_the_last_secret_is_accepted(pauses in prop::collection::vec(1..3_600_i64, 1..8)) {
+        let (mut session, secret) = begin(SessionKind::Api);
+        let (mut secrets, mut at) = (vec![secret], 0);
+        for pause in pauses {
+            at += pause;
+            let (after, next) = refresh(&session, secrets.last().unwrap(), at).unwrap();
+            session = after;
+            secrets.push(next);
+        }
+        let (last, old) = secrets.split_last().unwrap();
+        prop_assert!(refresh(&session, last, at).is_ok());
+        for (age, secret) in old.iter().rev().enumerate() {
+            let now = refresh(&session, secret, at).unwrap_err();
+            let expected = if age == 0 { SecretRefusal::Superseded } else { SecretRefusal::Reused };
+            prop_assert_eq!(now, expected);
+            let later = refresh(&session, secret, at + REFRESH_GRACE.as_secs()).unwrap_err();
+            prop_assert_eq!(later, SecretRefusal::Reused);
+        }
+    }
+}

@@ -1,0 +1,134 @@
+//! Tests of sessions.
+
+use super::*;
+use crate::sessions::{
+    End, EndReason, MAX_LIVE, Place, Session, SessionId, SessionKind, secret::Secret,
+};
+
+const TTL: SignedDuration = SignedDuration::from_hours(1);
+
+/// A stored session that began at `at`, and its secret.
+async fn begun(stores: &Stores, user: UserId, at: Timestamp) -> (Session, Secret) {
+    let secret = Secret::generate();
+    let kind = SessionKind::Api;
+    let session = Session::begin(kind, user, &secret, Place::default(), at, TTL);
+    stores.sessions.insert(&session).await.unwrap();
+    (session, secret)
+}
+
+async fn ended(stores: &Stores, session: &Session, at: Timestamp) -> Session {
+    let why = EndReason::Logout;
+    // Without an event: a document with one is not purged before it is published.
+    let end = stores
+        .sessions
+        .update(session.id, |before| before?.end(End { at, why }));
+    end.await.unwrap().unwrap()
+}
+
+pub(super) async fn of_concurrent_refreshes_with_one_secret_one_succeeds(
+    open: impl Fn() -> Stores,
+) {
+    let (session, secret) = begun(&open(), UserId::generate(), now()).await;
+    let barrier = Arc::new(Barrier::new(8));
+    let refreshes = (0..8).map(|_| {
+        let (stores, barrier, secret) = (open(), Arc::clone(&barrier), secret.clone());
+        async move {
+            barrier.wait().await;
+            let next = secret.next();
+            let refresh = stores.sessions.update(session.id, |before| {
+                let refreshed = before?.refresh(&secret, &next, Place::default(), now(), TTL);
+                refreshed.ok()
+            });
+            refresh.await.unwrap()
+        }
+    });
+    let refreshed: Vec<_> = join_all(refreshes).await.into_iter().flatten().collect();
+    assert_eq!(refreshed.len(), 1);
+    let stored = open().sessions.get(session.id).await.unwrap();
+    assert_eq!(stored.as_ref(), Some(&refreshed[0]));
+}
+
+pub(super) async fn the_sessions_of_a_user_are_listed_until_they_end(open: impl Fn() -> Stores) {
+    let stores = open();
+    let (ada, bob) = (UserId::generate(), UserId::generate());
+    let mut ids = Vec::new();
+    for user in [ada, bob, ada, ada] {
+        ids.push(begun(&stores, user, now()).await.0);
+    }
+    let list = async |after, limit| {
+        let page = stores.sessions.list(ada, after, limit).await.unwrap();
+        let ids: Vec<SessionId> = page.items.iter().map(|session| session.id).collect();
+        (ids, page.next)
+    };
+    assert_eq!(
+        list(None, 2).await,
+        (vec![ids[3].id, ids[2].id], Some(ids[2].id))
+    );
+    assert_eq!(list(Some(ids[2].id), 2).await, (vec![ids[0].id], None));
+    ended(&stores, &ids[2], now()).await;
+    assert_eq!(list(None, 9).await, (vec![ids[3].id, ids[0].id], None));
+}
+
+pub(super) async fn the_sessions_that_were_not_used_for_longest_are_in_excess(
+    open: impl Fn() -> Stores,
+) {
+    let stores = open();
+    let (user, at) = (UserId::generate(), now());
+    let mut sessions = Vec::new();
+    for n in 0..=MAX_LIVE {
+        sessions.push(begun(&stores, user, at + SignedDuration::from_secs(n.into())).await);
+        if n + 1 == MAX_LIVE {
+            let new = sessions[0].0.id;
+            assert_eq!(stores.sessions.excess(user, new).await.unwrap(), []);
+        }
+    }
+    // The first one is in use.
+    let (first, secret) = &sessions[0];
+    let used = at + SignedDuration::from_mins(30);
+    let refresh = stores.sessions.update(first.id, |before| {
+        let refreshed = before?.refresh(secret, &secret.next(), Place::default(), used, TTL);
+        refreshed.ok()
+    });
+    refresh.await.unwrap().unwrap();
+    let new = sessions[MAX_LIVE as usize].0.id;
+    let excess = stores.sessions.excess(user, new).await.unwrap();
+    assert_eq!(excess, [sessions[1].0.id]);
+}
+
+pub(super) async fn ended_sessions_are_listed_by_time_however_many(open: impl Fn() -> Stores) {
+    let stores = open();
+    let (user, at) = (UserId::generate(), now());
+    let count = 510_u32;
+    let end = |n: u32| {
+        let stores = &stores;
+        async move {
+            let (session, _) = begun(stores, user, at).await;
+            let end = at + SignedDuration::from_millis(i64::from(n / 2));
+            ended(stores, &session, end).await;
+        }
+    };
+    join_all((0..count).map(end)).await;
+    begun(&stores, user, at).await;
+    let all = open().sessions.ended_since(at).await.unwrap();
+    assert_eq!(all.len(), count as usize);
+    assert!(all.is_sorted_by_key(|end| end.ended_at));
+    let last = at + SignedDuration::from_millis(i64::from(count / 2 - 1));
+    assert_eq!(stores.sessions.ended_since(last).await.unwrap().len(), 2);
+}
+
+pub(super) async fn ended_and_expired_sessions_are_purged(open: impl Fn() -> Stores) {
+    let stores = open();
+    let (user, at) = (UserId::generate(), now());
+    let hours = |hours| at - SignedDuration::from_hours(hours);
+    let (expired, _) = begun(&stores, user, hours(5)).await;
+    let (live, _) = begun(&stores, user, at).await;
+    let (old, _) = begun(&stores, user, hours(5)).await;
+    ended(&stores, &old, hours(4)).await;
+    let (fresh, _) = begun(&stores, user, hours(5)).await;
+    ended(&stores, &fresh, hours(1)).await;
+    stores.sessions.purge(hours(2)).await.unwrap();
+    for (session, is_kept) in [(expired, false), (live, true), (old, false), (fresh, true)] {
+        let found = stores.sessions.get(session.id).await.unwrap();
+        assert_eq!(found.is_some(), is_kept);
+    }
+}
