@@ -2,9 +2,9 @@
 //! and the log of outcomes.
 
 mod claims;
+mod corrections;
 mod page;
 mod stored;
-mod withdrawals;
 
 #[cfg(test)]
 mod tests;
