@@ -32,11 +32,10 @@ pub(crate) struct AlertsHook {
     #[serde(default, deserialize_with = "or_absent")]
     #[schema(example = "firing")]
     status: Option<String>,
-    /// Each becomes an incident; those beyond the first 1,000 become one incident together. `null`
-    /// is an empty list.
-    #[schema(value_type = Option<Vec<Alert>>, required)]
-    #[serde(deserialize_with = "Option::deserialize")]
-    alerts: Option<Vec<Box<RawValue>>>,
+    /// Each becomes an incident; those beyond the first 1,000 become one incident together. May be
+    /// empty, but not `null`.
+    #[schema(value_type = Vec<Alert>)]
+    alerts: Vec<Box<RawValue>>,
 }
 
 /// One alert. Values that are blank, `null` or of another type count as left out.
@@ -72,7 +71,7 @@ struct Since(#[serde(deserialize_with = "time")] Option<Timestamp>);
 impl AlertsHook {
     /// The reports of all alerts, received at `now`.
     pub(crate) fn reports(self, now: Timestamp) -> impl Iterator<Item = v1::ReportRequest> {
-        let mut alerts = self.alerts.unwrap_or_default();
+        let mut alerts = self.alerts;
         let left_out = alerts.len().saturating_sub(ALERTS);
         alerts.truncate(ALERTS);
         let rest = (left_out > 0).then(|| rest(left_out, now));
@@ -340,12 +339,6 @@ mod tests {
         let reports = read(&format!(r#"{{"alerts": [{twice}, {half}, {good}]}}"#));
         let told: Vec<_> = reports.iter().map(|report| &*report.summary).collect();
         assert_eq!(told, ["Last", "an alert without a name", "Disk"]);
-    }
-
-    #[test]
-    fn no_list_is_an_empty_list() {
-        // As Go programs write an empty list.
-        assert_eq!(read(r#"{"alerts": null}"#), []);
     }
 
     #[test]

@@ -137,8 +137,6 @@ async fn a_thousand_alerts_cause_three_mails_and_a_digest() {
     let body = json!({"alerts": names.collect::<Vec<_>>()});
     // They are stored a hundred at a time, so all are accepted within one request's deadline.
     assert_eq!(send(&process, SECRET, &body).await.status, 204);
-    let none = json!({"alerts": null});
-    assert_eq!(send(&process, SECRET, &none).await.status, 204);
     let waiting = until(async || {
         let list = "/admin/notifications?status=QUEUED&limit=200";
         let items: Vec<Value> = admin.all(list).await?;
@@ -235,7 +233,7 @@ async fn the_hook_requires_its_secret_and_is_off_without_one() {
     send(&process, admin.token(), &body)
         .await
         .refused(401, "UNAUTHENTICATED");
-    for wrong in [json!({}), json!({"alerts": {}}), json!({"alerts": 1})] {
+    for wrong in [json!({}), json!({"alerts": null}), json!({"alerts": {}})] {
         send(&process, SECRET, &wrong)
             .await
             .refused(400, "INVALID_ARGUMENT");
