@@ -205,3 +205,35 @@ async fn a_mail_that_it_is_your_turn_is_withdrawn_when_it_is_not_true_any_more()
     assert!(reason.starts_with("TASK_STARTED: "), "{reason}");
     Ok(())
 }
+
+#[tokio::test]
+async fn times_in_a_mail_are_in_the_recipients_time_zone() -> anyhow::Result<()> {
+    let (server, team) = start(1).await?;
+    let ada = &team.developers[0];
+    let tokyo = json!({"timeZone": "Asia/Tokyo"});
+    put(ada, "/preferences", &tokyo, &[]).await?.expect(200);
+    let task = json!({"title": "Build", "assignee": "dev-0", "dueAt": "2030-01-01T16:00:00Z"});
+    let release = json!({"name": "Spring", "tasks": [task]});
+    team.admin.post("/releases", &release).await?.expect(201);
+    let sent = listed(ada, "/notifications", 1, has("SENT")).await?;
+    let mail = super::mail(&server, &sent[0]).await?.replace("=\r\n", "");
+    assert!(
+        mail.contains("due Wednesday, 2 January 2030, 01:00 (Asia/Tokyo)"),
+        "{mail}"
+    );
+    Ok(())
+}
+
+#[tokio::test]
+async fn mails_that_wait_for_quiet_hours_are_sent_when_these_are_switched_off() -> anyhow::Result<()>
+{
+    let (_server, team) = start(1).await?;
+    let ada = &team.developers[0];
+    let defer = json!({"quietHours": quiet_now("DEFER")});
+    put(ada, "/preferences", &defer, &[]).await?.expect(200);
+    team.release("Spring", &[0]).await?;
+    listed(ada, "/notifications", 1, has("QUEUED")).await?;
+    put(ada, "/preferences", &json!({}), &[]).await?.expect(200);
+    listed(ada, "/notifications", 1, has("SENT")).await?;
+    Ok(())
+}
