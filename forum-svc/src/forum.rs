@@ -127,7 +127,7 @@ impl Forum {
         Ok(response)
     }
 
-    /// Edits the caller's own comment. If `on` is given, only at that revision.
+    /// Edits the caller's own comment; the same content changes nothing. If `on` is given, only at that revision.
     pub(crate) async fn edit(
         &self,
         id: CommentId,
@@ -137,7 +137,7 @@ impl Forum {
     ) -> Result<PlacedComment, Fault> {
         let now = self.clock.now();
         self.change(id, |before| {
-            before.edit(by.user_id, on, content.clone(), now).map(Some)
+            before.edit(by.user_id, on, content.clone(), now)
         })
         .await
     }

@@ -5,7 +5,8 @@
 //! | after a space, a punctuation mark, a letter of a script that writes no spaces (`请@grace看`) | a mention |
 //! | after an ASCII letter or digit (`ada@example.com`), a slash, another sign | none |
 //! | in the text of a link (`[@grace](…)`), which readers see | a mention |
-//! | in code, HTML, the target of a link, an address in angle brackets, a bare URL | none |
+//! | in the text of HTML (`<div>@grace</div>`), which readers see | a mention |
+//! | in code, an HTML tag or comment, the target of a link, an address in angle brackets, a bare URL | none |
 //! | escaped: `\@grace`, `&#64;grace` | none |
 //!
 //! A name ends before the first character that names cannot have. If that character continues
@@ -14,6 +15,8 @@
 //! to the sentence.
 //!
 //! Names are read from the source, because Markdown takes the name `_ada_` for emphasis.
+
+mod html;
 
 use std::{collections::BTreeSet, iter, ops::Range};
 
@@ -89,6 +92,11 @@ impl<'a> Reader<'a> {
                     ..
                 },
             ) => self.no_text_until = at.end,
+            // Markdown hands on the lines of a block of HTML, which may be parts of tags.
+            Event::Start(Tag::HtmlBlock) => {
+                let texts = html::texts(self.source, at);
+                return texts.into_iter().flat_map(|at| self.in_text(at)).collect();
+            }
             Event::Start(Tag::Emphasis) => self.open(&at, "_".len()),
             Event::Start(Tag::Strong) => self.open(&at, "__".len()),
             Event::End(TagEnd::Emphasis | TagEnd::Strong) => {

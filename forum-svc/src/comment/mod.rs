@@ -120,8 +120,8 @@ impl Comment {
         })
     }
 
-    /// This comment with another content, by `editor`. `on` is the revision that the edit is
-    /// based on, if the request has one.
+    /// This comment with another content, by `editor`; `None` if it has that content. `on` is the
+    /// revision that the edit is based on, if the request has one.
     ///
     /// # Errors
     /// [`Refusal::NotAuthor`], [`Refusal::Deleted`], [`Refusal::Changed`].
@@ -131,7 +131,7 @@ impl Comment {
         on: Option<Revision>,
         content: Content,
         now: Timestamp,
-    ) -> Result<Self, Refusal> {
+    ) -> Result<Option<Self>, Refusal> {
         if self.author.id != editor {
             return Err(Refusal::NotAuthor);
         }
@@ -139,12 +139,13 @@ impl Comment {
             return Err(Refusal::Deleted(self.id));
         }
         self.is_at(on)?;
-        Ok(Self {
-            body: Body::Content(content),
+        let body = Body::Content(content);
+        Ok((body != self.body).then(|| Self {
+            body,
             edited_at: Some(now),
             revision: self.revision.next(),
             ..self.clone()
-        })
+        }))
     }
 
     /// This comment without its content, deleted by a user with this role; `None` if it is

@@ -45,12 +45,14 @@ fn only_its_author_edits_a_comment() {
     let before = comment(&ada);
     let edit = |by: &UserRef| before.edit(by.id, None, content("better"), now());
     assert_eq!(edit(&bob), Err(Refusal::NotAuthor));
-    let after = edit(&ada).unwrap();
+    let after = edit(&ada).unwrap().unwrap();
     assert_eq!(after.body, Body::Content(content("better")));
     assert_eq!(
         (after.revision, after.edited_at),
         (Revision(2), Some(now()))
     );
+    let again = after.edit(ada.id, None, content("better"), now());
+    assert_eq!(again, Ok(None), "it has that content");
 }
 
 #[test]
@@ -58,7 +60,7 @@ fn an_edit_applies_only_to_the_revision_it_names() {
     let ada = user("ada");
     let first = comment(&ada);
     let edit = |of: &Comment, on| of.edit(ada.id, Some(on), content("again"), now());
-    let second = edit(&first, Revision(1)).unwrap();
+    let second = edit(&first, Revision(1)).unwrap().unwrap();
     let revision = Revision(2);
     assert_eq!(
         edit(&second, Revision(1)),

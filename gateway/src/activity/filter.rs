@@ -97,6 +97,11 @@ impl Filter {
         })
     }
 
+    /// The release that it selects, if it selects one.
+    pub(crate) fn release(&self) -> Option<Id> {
+        self.release_id
+    }
+
     /// The filter for the activity service, which takes the user of `mine` from the token.
     pub(crate) fn to_proto(&self) -> v1::ActivityFilter {
         v1::ActivityFilter {

@@ -14,6 +14,6 @@ pub(crate) use hook::Hook;
 pub(crate) use params::{ListParams, Params, PathId, PathName};
 pub(crate) use payload::Payload;
 pub(crate) use values::{
-    PlainMessage, clearable, clearable_time, filled, flag, given, given_whole, list, or_absent,
-    parsed, parsed_if_any, time, up_to, whole,
+    PlainMessage, clearable, clearable_time, clearable_whole, filled, flag, given, given_whole,
+    list, or_absent, parsed, parsed_if_any, time, trimmed, up_to,
 };

@@ -2,7 +2,7 @@
 
 use axum::extract::{FromRequest, OptionalFromRequest, Request};
 use http::{
-    HeaderMap,
+    HeaderMap, Method,
     header::{CONTENT_ENCODING, CONTENT_TYPE},
 };
 use http_body::Body as _;
@@ -38,7 +38,7 @@ impl<T: DeserializeOwned> FromRequest<AppState> for Payload<T> {
         if is_coded(&parts.headers) {
             return Err(Problem::coded_body());
         }
-        if !is_json(&parts.headers) {
+        if !is_json(&parts.method, &parts.headers) {
             return Err(Problem::not_json());
         }
         let body = body::read(body, arrival, app.deadline).await?;
@@ -74,7 +74,11 @@ fn is_coded(headers: &HeaderMap) -> bool {
         .any(|coding| !coding.is_empty() && !coding.eq_ignore_ascii_case(b"identity"))
 }
 
-fn is_json(headers: &HeaderMap) -> bool {
+/// The media type of RFC 7396. The bodies of changes are such patches: a field that is left out
+/// stays as it is, and `null` clears it.
+const MERGE_PATCH: &str = "application/merge-patch+json";
+
+fn is_json(method: &Method, headers: &HeaderMap) -> bool {
     let Some(value) = headers
         .get(CONTENT_TYPE)
         .and_then(|value| value.to_str().ok())
@@ -83,7 +87,9 @@ fn is_json(headers: &HeaderMap) -> bool {
     };
     let mut parts = value.split(';').map(str::trim);
     let essence = parts.next().unwrap_or_default();
-    essence.eq_ignore_ascii_case("application/json") && parts.all(is_utf8_if_charset)
+    let is_json = essence.eq_ignore_ascii_case("application/json")
+        || (*method == Method::PATCH && essence.eq_ignore_ascii_case(MERGE_PATCH));
+    is_json && parts.all(is_utf8_if_charset)
 }
 
 /// Whether a parameter of a media type is not a charset, or is the charset UTF-8.
@@ -166,7 +172,7 @@ mod tests {
     use serde::Deserialize;
 
     use super::*;
-    use crate::extract::whole;
+    use slipway_runtime::json::whole;
 
     #[derive(Debug, Deserialize)]
     #[serde(rename_all = "camelCase", deny_unknown_fields)]

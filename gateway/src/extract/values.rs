@@ -10,11 +10,11 @@ use std::{
 use jiff::Timestamp;
 use serde::{
     Deserialize, Deserializer,
-    de::{DeserializeOwned, Error, SeqAccess, Unexpected, Visitor},
+    de::{DeserializeOwned, Error, SeqAccess, Visitor},
 };
 use slipway_runtime::{
     id::MalformedId,
-    json::{expects, refused},
+    json::{expects, refused, whole},
     rfc3339,
 };
 
@@ -110,39 +110,6 @@ where
     deserializer.deserialize_any(Time)
 }
 
-/// Reads an integer that may be from 0 to `LAST`; `null` counts as absent. The service checks these
-/// bounds. Only a number of more than 64 bits, with a point or with an exponent is refused here.
-pub(crate) fn whole<'de, const LAST: i64, D>(deserializer: D) -> Result<Option<i64>, D::Error>
-where
-    D: Deserializer<'de>,
-{
-    struct Whole<const LAST: i64>;
-
-    impl<const LAST: i64> Visitor<'_> for Whole<LAST> {
-        type Value = Option<i64>;
-
-        fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-            let bounds = format_args!("from 0 to {LAST}, without a point or an exponent");
-            expects(f, format_args!("a whole number {bounds}"))
-        }
-
-        fn visit_unit<E: Error>(self) -> Result<Self::Value, E> {
-            Ok(None)
-        }
-
-        fn visit_i64<E: Error>(self, number: i64) -> Result<Self::Value, E> {
-            Ok(Some(number))
-        }
-
-        fn visit_u64<E: Error>(self, number: u64) -> Result<Self::Value, E> {
-            let wrong = || E::invalid_value(Unexpected::Unsigned(number), &self);
-            i64::try_from(number).map(Some).map_err(|_| wrong())
-        }
-    }
-
-    deserializer.deserialize_any(Whole::<LAST>)
-}
-
 /// Reads a field of a change that may be left out, but is not `null`.
 pub(crate) fn given<'de, D, T>(deserializer: D) -> Result<Option<T>, D::Error>
 where
@@ -159,6 +126,22 @@ where
 {
     let number = whole::<LAST, D>(deserializer)?;
     number.map(Some).ok_or_else(|| refused("must not be null"))
+}
+
+/// The same as [`clearable`], for an integer like [`whole`].
+pub(crate) fn clearable_whole<'de, const LAST: i64, D>(
+    deserializer: D,
+) -> Result<Option<Option<i64>>, D::Error>
+where
+    D: Deserializer<'de>,
+{
+    whole::<LAST, D>(deserializer).map(Some)
+}
+
+/// Reads a text to search for, without blanks at its ends.
+pub(crate) fn trimmed<'de, D: Deserializer<'de>>(deserializer: D) -> Result<String, D::Error> {
+    let text = String::deserialize(deserializer)?;
+    Ok(text.trim().to_owned())
 }
 
 /// Reads a field of a change that may be left out, and that `null` clears.

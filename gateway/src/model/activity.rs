@@ -140,9 +140,9 @@ pub(crate) struct ActivityQuery {
     #[serde(default, rename = "type", deserialize_with = "list")]
     #[param(value_type = Vec<String>, max_items = 20)]
     types: Vec<TypePattern>,
-    /// Only entries about this release.
+    /// Only entries about this release, which exists or existed.
     #[serde(default, deserialize_with = "parsed")]
-    release_id: Option<Id>,
+    pub(crate) release_id: Option<Id>,
     /// Only entries that the caller caused or that concern the caller.
     #[serde(default, deserialize_with = "flag")]
     #[param(value_type = Option<bool>)]
@@ -196,9 +196,9 @@ pub(crate) struct StreamQuery {
     #[serde(default, rename = "type", deserialize_with = "list")]
     #[param(value_type = Vec<String>, max_items = 20)]
     types: Vec<TypePattern>,
-    /// Only entries about this release.
+    /// Only entries about this release, which exists or existed.
     #[serde(default, deserialize_with = "parsed")]
-    release_id: Option<Id>,
+    pub(crate) release_id: Option<Id>,
     /// Only entries that the caller caused or that concern the caller.
     #[serde(default, deserialize_with = "flag")]
     #[param(value_type = Option<bool>)]

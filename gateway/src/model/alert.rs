@@ -32,7 +32,8 @@ pub(crate) struct AlertsHook {
     #[serde(default, deserialize_with = "or_absent")]
     #[schema(example = "firing")]
     status: Option<String>,
-    /// Each becomes an incident; those beyond the first 1,000 become one incident together.
+    /// Each becomes an incident; those beyond the first 1,000 become one incident together. May be
+    /// empty, but not `null`.
     #[schema(value_type = Vec<Alert>)]
     alerts: Vec<Box<RawValue>>,
 }

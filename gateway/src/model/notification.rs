@@ -11,7 +11,7 @@ use super::{
     Id, Malformed, Paging, UserRef,
     proto::{self, required, to_proto},
 };
-use crate::extract::{filled, parsed, time};
+use crate::extract::{filled, parsed, time, trimmed};
 
 /// The status of a notification.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
@@ -206,7 +206,7 @@ pub(crate) struct NotificationsQuery {
     /// With this text in the subject, without regard to case; at most 200 characters. A
     /// search looks at 10,000 notifications a page: a page may have fewer than `limit`, or
     /// none, though `nextCursor` leads on.
-    #[serde(default)]
+    #[serde(default, deserialize_with = "trimmed")]
     #[param(value_type = Option<String>)]
     q: String,
     #[serde(default, deserialize_with = "parsed")]
@@ -263,7 +263,7 @@ pub(crate) struct AllNotificationsQuery {
     #[serde(default, deserialize_with = "time")]
     to: Option<Timestamp>,
     /// As in `GET /notifications`.
-    #[serde(default)]
+    #[serde(default, deserialize_with = "trimmed")]
     #[param(value_type = Option<String>)]
     q: String,
     #[serde(default, deserialize_with = "parsed")]

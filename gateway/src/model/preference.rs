@@ -58,7 +58,8 @@ pub(crate) struct Preferences {
     /// Whether each type of notifications is sent. A type that is left out is sent.
     types: BTreeMap<String, bool>,
     quiet_hours: QuietHours,
-    /// The name of the IANA time zone in which the user lives.
+    /// The name of the IANA time zone in which the user lives: of the times in their mails, and of their
+    /// quiet hours unless these have one of their own. Answers of the API are in UTC.
     #[schema(example = "Europe/Berlin")]
     time_zone: String,
 }

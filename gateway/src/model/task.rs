@@ -6,6 +6,7 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use slipway_proto::release::v1::{self, new_task::Assignee};
 use slipway_rpc::error::Fault;
+use slipway_runtime::json::whole;
 use utoipa::ToSchema;
 
 use super::{
@@ -13,7 +14,7 @@ use super::{
     proto::{self, required},
     recurrence::{NewRecurrence, Recurrence},
 };
-use crate::extract::{time, whole};
+use crate::extract::time;
 
 /// The status of a task.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, ToSchema)]
@@ -189,6 +190,9 @@ impl TryFrom<v1::Task> for Task {
 /// The greatest `orderIndex`: the limit of release-svc.
 pub(super) const LAST_ORDER_INDEX: i64 = 9_007_199_254_740_991;
 
+/// Minutes before the due time at most at which an owner can be reminded: 30 days.
+pub(super) const MAX_REMINDER: i64 = 43_200;
+
 /// A task to be added to a release. Exactly one of `assigneeId` and `assignee` is given.
 #[derive(Debug, Deserialize, ToSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
@@ -220,7 +224,8 @@ pub(crate) struct NewTask {
     tags: Option<Vec<String>>,
     /// How many minutes before `dueAt` its assignee is reminded, at most 30 days. Left out: not at
     /// all.
-    #[schema(minimum = 0, maximum = 43200)]
+    #[serde(default, deserialize_with = "whole::<MAX_REMINDER, _>")]
+    #[schema(value_type = Option<i64>, minimum = 0, maximum = 43200)]
     remind_before_minutes: Option<i64>,
     /// Left out: it does not recur.
     recurrence: Option<NewRecurrence>,

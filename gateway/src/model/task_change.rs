@@ -13,9 +13,9 @@ use super::{
     Id,
     proto::to_proto,
     recurrence::NewRecurrence,
-    task::{LAST_ORDER_INDEX, TaskPriority, minutes},
+    task::{LAST_ORDER_INDEX, MAX_REMINDER, TaskPriority, minutes},
 };
-use crate::extract::{clearable, clearable_time, given, given_whole};
+use crate::extract::{clearable, clearable_time, clearable_whole, given, given_whole};
 
 /// A change of a task. What is left out stays as it is.
 #[derive(Debug, Deserialize, ToSchema)]
@@ -52,7 +52,7 @@ pub(crate) struct TaskChange {
     tags: Option<Vec<String>>,
     /// How many minutes before `dueAt` its assignee is reminded, at most 30 days; `null`: not at
     /// all.
-    #[serde(default, deserialize_with = "clearable")]
+    #[serde(default, deserialize_with = "clearable_whole::<MAX_REMINDER, _>")]
     #[schema(value_type = Option<i64>, minimum = 0, maximum = 43200)]
     remind_before_minutes: Option<Option<i64>>,
     /// `null`: it does not recur any more. With another rule or time zone, or with another `dueAt` in

@@ -10,7 +10,7 @@ use super::{
     proto::to_proto,
     task::{TaskPriority, TaskStatus},
 };
-use crate::extract::{filled, parsed, time};
+use crate::extract::{filled, parsed, time, trimmed};
 
 /// The parameters of the list of the caller's tasks: all conditions must hold. With any other than
 /// `status` a page may have fewer than `limit`, or none, though `nextCursor` leads on.
@@ -38,7 +38,7 @@ pub(crate) struct MyTasksQuery {
     due_before: Option<Timestamp>,
     /// Only tasks with this text in the title or the description, without regard to case; at most
     /// 200 characters.
-    #[serde(default)]
+    #[serde(default, deserialize_with = "trimmed")]
     #[param(value_type = Option<String>)]
     q: String,
 }
@@ -97,7 +97,7 @@ pub(crate) struct TasksQuery {
     #[serde(default, deserialize_with = "time")]
     due_before: Option<Timestamp>,
     /// As in `GET /tasks/my`.
-    #[serde(default)]
+    #[serde(default, deserialize_with = "trimmed")]
     #[param(value_type = Option<String>)]
     q: String,
 }

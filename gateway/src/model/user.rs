@@ -11,6 +11,7 @@ use super::{
     Id, Malformed, Paging,
     proto::{self, required},
 };
+use crate::extract::trimmed;
 
 /// The role of an account.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
@@ -287,7 +288,7 @@ impl Credentials {
 #[into_params(parameter_in = Query)]
 pub(crate) struct UsersQuery {
     /// The start of the username, without regard to case.
-    #[serde(default)]
+    #[serde(default, deserialize_with = "trimmed")]
     q: String,
 }
 

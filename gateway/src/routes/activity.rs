@@ -2,6 +2,10 @@
 
 use axum::{Json, extract::State, response::IntoResponse};
 use http::HeaderMap;
+use slipway_proto::{
+    notify::v1::{ActivityFilter, ActivityServiceListRequest},
+    release::v1::GetReleaseRequest,
+};
 use slipway_rpc::error::Fault;
 use utoipa_axum::{router::OpenApiRouter, routes};
 
@@ -9,7 +13,7 @@ use crate::{
     activity::Session,
     app::AppState,
     extract::{Caller, ListParams, Params},
-    model::{ActivityEntry, ActivityQuery, NoNumber, Page, Paging, Sequence, StreamQuery},
+    model::{ActivityEntry, ActivityQuery, Id, NoNumber, Page, Paging, Sequence, StreamQuery},
     problem::Problem,
     sse::EventStream,
 };
@@ -30,7 +34,11 @@ pub(super) fn routes() -> OpenApiRouter<AppState> {
     operation_id = "listActivity",
     tag = "activity",
     params(ActivityQuery, Paging),
-    responses((status = 200, description = "A page of entries", body = Page<ActivityEntry>)),
+    responses(
+        (status = 200, description = "A page of entries", body = Page<ActivityEntry>),
+        (status = 404, description = "`RELEASE_NOT_FOUND`: there is no release `releaseId`, and no \
+            entry about it"),
+    ),
     security(("bearer" = []), ("cookie" = [])),
 )]
 async fn list(
@@ -38,8 +46,12 @@ async fn list(
     caller: Caller,
     ListParams(query, paging): ListParams<ActivityQuery>,
 ) -> Result<Json<Page<ActivityEntry>>, Problem> {
+    let release = query.release_id;
     let request = caller.outbound.request(query.page(paging)?);
     let answer = app.activity().list(request).await?.into_inner();
+    if let Some(release) = release.filter(|_| answer.entries.is_empty()) {
+        ensure_known(&app, &caller, release).await?;
+    }
     Ok(Json(Page::new(answer.entries, answer.next_page_token)?))
 }
 
@@ -71,6 +83,8 @@ async fn list(
             body = String,
             content_type = "text/event-stream",
         ),
+        (status = 404, description = "`RELEASE_NOT_FOUND`: there is no release `releaseId`, and no \
+            entry about it"),
         (status = 429, description = "`TOO_MANY_STREAMS`: of this account"),
     ),
     security(("bearer" = []), ("cookie" = [])),
@@ -82,8 +96,32 @@ async fn stream(
     headers: HeaderMap,
 ) -> Result<impl IntoResponse, Problem> {
     let after = query.after(last_event_id(&headers)?);
-    let session = Session::open(app, caller, after, query.filter()?).await?;
+    let filter = query.filter()?;
+    if let Some(release) = filter.release() {
+        ensure_known(&app, &caller, release).await?;
+    }
+    let session = Session::open(app, caller, after, filter).await?;
     Ok(EventStream(session.into_stream()))
+}
+
+/// Refuses a release that does not exist and of which the log knows nothing: a client with a wrong
+/// id would wait for ever. A deleted release stays in the log as long as its entries.
+async fn ensure_known(app: &AppState, caller: &Caller, release: Id) -> Result<(), Problem> {
+    let entry = ActivityServiceListRequest {
+        filter: Some(ActivityFilter {
+            release_id: release.to_string(),
+            ..ActivityFilter::default()
+        }),
+        page_size: 1,
+        ..ActivityServiceListRequest::default()
+    };
+    let found = app.activity().list(caller.outbound.request(entry)).await?;
+    if found.into_inner().entries.is_empty() {
+        let id = release.to_string();
+        let release = caller.outbound.request(GetReleaseRequest { id });
+        app.releases().get_release(release).await?;
+    }
+    Ok(())
 }
 
 /// The value of `Last-Event-ID`. An empty value counts as absent: clients send it before their

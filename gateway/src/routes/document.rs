@@ -41,7 +41,9 @@ use crate::{
             without control characters. A body is JSON as it is: with a `Content-Encoding` \
             it is refused. Operations that take no body refuse one, other than `{}`. Text on one \
             line has no control characters and none that change the direction of text; longer \
-            text has no control characters but line breaks and tabs. Caches must not store \
+            text has no control characters but line breaks and tabs. Neither has code points that are no \
+            characters (U+FFFE and the like). The body of a `PATCH` may be sent as \
+            `application/merge-patch+json`. Caches must not store \
             responses that depend on the caller."
     ),
     tags(

@@ -2,6 +2,7 @@
 
 use axum::{Json, extract::State};
 use http::StatusCode;
+use slipway_proto::notify::v1::ReportManyRequest;
 use slipway_rpc::grpc::Outbound;
 use utoipa_axum::{router::OpenApiRouter, routes};
 
@@ -12,6 +13,9 @@ use crate::{
     model::{AlertsHook, Incident, IncidentsQuery, Page, Paging},
     problem::Problem,
 };
+
+/// How many reports go to notify-svc in one call.
+const REPORTS: usize = 100;
 
 pub(super) fn routes() -> OpenApiRouter<AppState> {
     OpenApiRouter::new()
@@ -47,7 +51,8 @@ async fn list(
 /// Their webhook sends the configured secret as `Authorization: Bearer`. Without a
 /// configured secret this address does not exist. Unknown fields are ignored, because the senders
 /// have many. Every alert is accepted, because the senders do not repeat refused requests. Values
-/// that are blank, `null` or of another type count as left out.
+/// that are blank, `null` or of another type count as left out. Those beyond the first 1,000 of a
+/// request become one incident together.
 #[utoipa::path(
     post,
     path = "/hooks/alerts",
@@ -75,12 +80,15 @@ async fn alerts(
     _: Hook,
     Payload(hook): Payload<AlertsHook>,
 ) -> Result<StatusCode, Problem> {
-    for report in hook.reports(app.clock.now()) {
+    let reports: Vec<_> = hook.reports(app.clock.now()).collect();
+    for reports in reports.chunks(REPORTS) {
         let outbound = Outbound {
             deadline: Some(app.deadline),
             ..Outbound::with_token(app.services.current())
         };
-        app.incidents().report(outbound.request(report)).await?;
+        let reports = reports.to_vec();
+        let request = outbound.request(ReportManyRequest { reports });
+        app.incidents().report_many(request).await?;
     }
     Ok(StatusCode::NO_CONTENT)
 }

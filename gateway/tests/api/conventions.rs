@@ -120,6 +120,21 @@ async fn a_body_that_is_not_json_is_refused() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_merge_patch_is_accepted_where_something_is_changed() {
+    let gateway = Gateway::new();
+    let path = format!("/releases/{RELEASE}");
+    for (method, path, status) in [
+        (Method::PATCH, path.as_str(), 200),
+        (Method::POST, "/releases", 415),
+    ] {
+        let request = gateway.request(method, path);
+        let request = request.header("content-type", "application/merge-patch+json");
+        let request = request.body("{\"name\": \"a\"}".into()).unwrap();
+        assert_eq!(gateway.send(request).await.status, status, "{path}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
 async fn malformed_json_is_refused() {
     let gateway = Gateway::new();
     let deep = format!("{{\"name\": {}", "{\"a\":".repeat(50_000));

@@ -12,6 +12,7 @@
 //! wrong with a text.
 
 mod rounded;
+mod whole;
 mod wrong;
 
 use std::{collections::HashSet, fmt};
@@ -22,6 +23,7 @@ use serde::de::{
 };
 
 pub use self::rounded::rounded_integer;
+pub use self::whole::whole;
 pub use self::wrong::{Wrong, expects, refused, unknown_name};
 use crate::text::alternatives;
 

@@ -25,14 +25,16 @@ const NOT_A_LINE: &str = "must be one line, without control characters and marks
     the direction of text";
 /// The message of [`check_lines`].
 const NOT_LINES: &str = "must not contain control characters other than line breaks and tabs";
+/// The message of both for a noncharacter.
+const NO_CHARACTER: &str = "must not contain code points that are no characters, such as U+FFFE";
 
 /// Parts of the patterns below: the content of a character class.
 macro_rules! class {
     (not_in_line) => {
-        r"\u0000-\u001F\u007F-\u009F\u2028-\u202E\u2066-\u2069"
+        r"\u0000-\u001F\u007F-\u009F\u2028-\u202E\u2066-\u2069\uFDD0-\uFDEF\uFFFE\uFFFF"
     };
     (not_in_lines) => {
-        r"\u0000-\u0008\u000B\u000C\u000E-\u001F\u007F-\u009F"
+        r"\u0000-\u0008\u000B\u000C\u000E-\u001F\u007F-\u009F\uFDD0-\uFDEF\uFFFE\uFFFF"
     };
     (invisible_in_line) => {
         concat!(
@@ -99,6 +101,9 @@ pub fn alternatives(words: &[&str]) -> String {
 /// # Errors
 /// What it must be, as the continuation of the field's name.
 pub fn check_line(text: &str) -> Result<(), &'static str> {
+    if text.contains(is_noncharacter) {
+        return Err(NO_CHARACTER);
+    }
     if text.contains(is_not_in_line) {
         return Err(NOT_A_LINE);
     }
@@ -110,6 +115,9 @@ pub fn check_line(text: &str) -> Result<(), &'static str> {
 /// # Errors
 /// What it must be, as the continuation of the field's name.
 pub fn check_lines(text: &str) -> Result<(), &'static str> {
+    if text.contains(is_noncharacter) {
+        return Err(NO_CHARACTER);
+    }
     if text.contains(is_not_in_lines) {
         return Err(NOT_LINES);
     }
@@ -123,17 +131,20 @@ pub fn normal(text: &str) -> String {
     text.nfc().collect()
 }
 
-/// A name or title as it is stored: in NFC, without blanks and byte order marks at its ends.
+/// A name or title as it is stored: in NFC, without blanks and other characters that draw nothing
+/// at its ends. Direction marks, joiners and variation selectors stay: they change how the
+/// characters beside them are drawn.
 #[must_use]
 pub fn kept_line(text: &str) -> String {
-    normal(text.trim_matches(|c: char| c.is_whitespace() || c == '\u{feff}'))
+    normal(text.trim_matches(|c| is_invisible(c) && !acts_on_others(c)))
 }
 
 /// The form in which two names or titles are compared: each run of blanks counts as one space.
 #[must_use]
 pub fn comparable_line(text: &str) -> String {
-    let words: Vec<_> = text.split_whitespace().collect();
-    normal(&words.join(" "))
+    let line = kept_line(text);
+    let words: Vec<_> = line.split_whitespace().collect();
+    words.join(" ")
 }
 
 /// Makes `text` one line that [`check_line`] accepts: removes characters that change direction,
@@ -222,11 +233,28 @@ pub fn changes_direction(c: char) -> bool {
 }
 
 fn is_not_in_line(c: char) -> bool {
-    c.is_control() || matches!(c, '\u{2028}' | '\u{2029}') || changes_direction(c)
+    is_noncharacter(c)
+        || c.is_control()
+        || matches!(c, '\u{2028}' | '\u{2029}')
+        || changes_direction(c)
 }
 
 fn is_not_in_lines(c: char) -> bool {
-    c.is_control() && !matches!(c, '\n' | '\r' | '\t')
+    is_noncharacter(c) || (c.is_control() && !matches!(c, '\n' | '\r' | '\t'))
+}
+
+/// Whether `c` is one of the 66 code points that Unicode will never give to a character: programs
+/// use them for themselves.
+fn is_noncharacter(c: char) -> bool {
+    matches!(c, '\u{FDD0}'..='\u{FDEF}') || u32::from(c) & 0xFFFE == 0xFFFE
+}
+
+/// Whether `c` is invisible and acts on the characters beside it: joiners, direction marks, variation
+/// selectors, and the tags that end the emoji of some flags.
+fn acts_on_others(c: char) -> bool {
+    matches!(c,
+        '\u{61C}' | '\u{180B}'..='\u{180D}' | '\u{180F}' | '\u{200C}'..='\u{200F}'
+        | '\u{FE00}'..='\u{FE0F}' | '\u{E0020}'..='\u{E007F}' | '\u{E0100}'..='\u{E01EF}')
 }
 
 /// Whether `c` is invisible by itself: white space, control characters, what Unicode calls default
@@ -256,8 +284,8 @@ mod tests {
             ' ', '\t', '\n', '\r', '\0', '\x1b', '\x7f', '\u{80}', '\u{9b}', '\u{a0}', '\u{ad}',
             '\u{34f}', '\u{61c}', '\u{180e}', '\u{200b}', '\u{200d}', '\u{200e}', '\u{2028}',
             '\u{2029}', '\u{202a}', '\u{202e}', '\u{202f}', '\u{2060}', '\u{2066}', '\u{2069}',
-            '\u{206a}', '\u{2800}', '\u{3000}', '\u{3164}', '\u{fe0f}', '\u{feff}', '\u{fffc}',
-            'a', 'é', '世', 'ש', '🚢',
+            '\u{206a}', '\u{fdd0}', '\u{fffe}', '\u{2800}', '\u{3000}', '\u{3164}', '\u{fe0f}',
+            '\u{feff}', '\u{fffc}', 'a', 'é', '世', 'ש', '🚢',
         ]);
         prop::collection::vec(prop_oneof![edge, any::<char>()], 0..12)
             .prop_map(|characters| characters.into_iter().collect())
@@ -265,7 +293,8 @@ mod tests {
 
     /// Whether a pattern, which knows only the basic plane, can judge the text.
     fn in_basic_plane(text: &str) -> bool {
-        text.chars().all(|c| c <= '\u{FFFF}' || !is_invisible(c))
+        let is_judged = |c| c <= '\u{FFFF}' || !(is_invisible(c) || is_noncharacter(c));
+        text.chars().all(is_judged)
     }
 
     #[test]
@@ -315,6 +344,24 @@ mod tests {
     }
 
     #[test]
+    fn noncharacters_are_refused() {
+        for c in [
+            '\u{fdd0}',
+            '\u{fdef}',
+            '\u{fffe}',
+            '\u{ffff}',
+            '\u{1fffe}',
+            '\u{10ffff}',
+        ] {
+            let text = format!("a{c}b");
+            assert_eq!(check_line(&text), Err(NO_CHARACTER), "{c:?}");
+            assert_eq!(check_lines(&text), Err(NO_CHARACTER), "{c:?}");
+            assert_eq!(without_controls(text), "ab");
+        }
+        assert_eq!(check_line("\u{fffd}\u{fdf0}\u{fdcf}"), Ok(()));
+    }
+
+    #[test]
     fn lines_may_have_breaks_tabs_and_direction() {
         assert_eq!(check_lines("a\r\n\tb \u{2067}ש\u{2069} \u{202e}"), Ok(()));
         for c in [
@@ -341,6 +388,16 @@ mod tests {
         assert_eq!(normal("Cafe\u{301} "), "Café ");
         assert_eq!(kept_line(" \u{a0}Cafe\u{301}  au lait "), "Café  au lait");
         assert_eq!(kept_line("\u{feff} Spring\u{feff}"), "Spring");
+        assert_eq!(kept_line("\u{2060}Spring \u{200b}\u{ad}"), "Spring");
+        for acting in [
+            "😀\u{fe0f}",
+            "\u{200f}שלום\u{200f}",
+            "نمی\u{200c}",
+            "🏴\u{e0067}\u{e007f}",
+        ] {
+            assert_eq!(kept_line(acting), acting);
+        }
+        assert_eq!(comparable_line("\u{200b}Spring  7\u{feff}"), "Spring 7");
         assert_eq!(
             comparable_line("\tCafe\u{301}  au\u{a0}lait "),
             "Café au lait"
@@ -380,9 +437,9 @@ mod tests {
         #[test]
         fn the_patterns_agree_with_the_checks(text in any_text()) {
             let matches = |pattern| Regex::new(pattern).unwrap().is_match(&text);
-            prop_assert_eq!(matches(LINE_PATTERN), check_line(&text).is_ok());
-            prop_assert_eq!(matches(LINES_PATTERN), check_lines(&text).is_ok());
             if in_basic_plane(&text) {
+                prop_assert_eq!(matches(LINE_PATTERN), check_line(&text).is_ok());
+                prop_assert_eq!(matches(LINES_PATTERN), check_lines(&text).is_ok());
                 let visible = !is_blank(&text);
                 let line = check_line(&text).is_ok() && visible;
                 prop_assert_eq!(matches(VISIBLE_LINE_PATTERN), line);

@@ -214,6 +214,20 @@ impl Documents {
         on!(self, List, adapter => adapter.list(index, query))
     }
 
+    /// Reads the documents in a part of a list; for one that cannot be decoded there is the error.
+    ///
+    /// # Errors
+    /// If the database is unavailable.
+    pub(crate) async fn list_each<D: Document>(
+        &self,
+        index: &Index,
+        query: &Query,
+    ) -> Result<Vec<Result<D, StoreError>>, StoreError> {
+        declared::<D>(index);
+        self.reachable()?;
+        on!(self, List, adapter => adapter.list_each(index, query))
+    }
+
     /// Reads the summaries of the documents in a part of a list.
     ///
     /// # Errors

@@ -5,10 +5,14 @@
 //! changes the document at the revision that was read. So when several replicas do it at the same
 //! time, one of them succeeds; and after a crash, the document is still due.
 //!
+//! A document that cannot be decoded, such as one of a newer version, is skipped: it stays due, is
+//! counted and logged, and the others do not wait for it.
+//!
 //! A [`Timer`] sleeps until the next due time. A write in this process that makes a document due
 //! earlier wakes it ([`DueWake`]); for those of other processes it looks once a minute.
 
 use std::{
+    collections::{BTreeMap, BTreeSet},
     error::Error,
     future::Future,
     sync::{
@@ -107,6 +111,31 @@ pub struct Timer {
     pub clock: SharedClock,
 }
 
+/// Documents of a list that can be decoded.
+struct Readable<D> {
+    documents: Vec<D>,
+    /// Whether no more follow.
+    is_last: bool,
+}
+
+/// The ids of the due documents that cannot be decoded, as of the last pass.
+#[derive(Default)]
+pub(crate) struct Skipped(BTreeSet<String>);
+
+impl Skipped {
+    /// Counts what could not be read in a pass, and logs each document once.
+    fn are(&mut self, unreadable: BTreeMap<String, StoreError>, work: &'static str) {
+        let count = unreadable.len() as u64;
+        metrics::counter!(m::DUE_FAILED, "work" => work).increment(count);
+        for (id, error) in &unreadable {
+            if !self.0.contains(id) {
+                tracing::error!(work, %error, "due document skipped, because it cannot be read");
+            }
+        }
+        self.0 = unreadable.into_keys().collect();
+    }
+}
+
 /// Why not everything that was due is done.
 type Failure = Box<dyn Error + Send + Sync>;
 
@@ -135,9 +164,10 @@ impl Timer {
         E: Into<Failure> + Send,
     {
         let (mut backoff, mut is_failing) = (Backoff::default(), false);
+        let mut skipped = Skipped::default();
         loop {
             let pass = async {
-                self.pass(&work).await?;
+                self.pass(&work, &mut skipped).await?;
                 Ok::<_, Failure>(self.sleep::<D>().await?)
             };
             match stop.run_until_cancelled(pass).await {
@@ -169,7 +199,11 @@ impl Timer {
     }
 
     /// Works on everything that is due; returns one of the errors, if there were any.
-    pub(crate) async fn pass<D, F, Fut, E>(&self, work: &F) -> Result<(), Failure>
+    pub(crate) async fn pass<D, F, Fut, E>(
+        &self,
+        work: &F,
+        skipped: &mut Skipped,
+    ) -> Result<(), Failure>
     where
         D: Due,
         F: Fn(D) -> Fut,
@@ -178,15 +212,48 @@ impl Timer {
     {
         let now = self.clock.now();
         let (mut outcome, mut last) = (Ok(()), None);
+        let mut unreadable = BTreeMap::new();
         loop {
-            let due = Query::first(PAGE, "").below(behind_time(now)).behind(last);
-            let due: Vec<D> = self.documents.list(&D::DUE, &due).await?;
-            last = due.last().and_then(position);
-            let is_last = due.len() < PAGE as usize;
-            outcome = self.work_on(due, now, work).await.and(outcome);
-            if is_last || last.is_none() {
+            let due = |limit| {
+                let due = Query::first(limit, "").below(behind_time(now));
+                due.behind(last.as_ref())
+            };
+            let due = self.readable::<D>(PAGE, due, &mut unreadable).await?;
+            last = due.documents.last().and_then(position);
+            let is_last = due.is_last || last.is_none();
+            outcome = self.work_on(due.documents, now, work).await.and(outcome);
+            if is_last {
+                skipped.are(unreadable, self.name);
                 return outcome;
             }
+        }
+    }
+
+    /// The documents of a query that can be decoded; the others are added to `unreadable`. Their
+    /// positions are not known, so if there is no other in `limit` entries, it looks further.
+    async fn readable<D: Due>(
+        &self,
+        mut limit: u32,
+        query: impl Fn(u32) -> Query,
+        unreadable: &mut BTreeMap<String, StoreError>,
+    ) -> Result<Readable<D>, StoreError> {
+        loop {
+            let found = self.documents.list_each(&D::DUE, &query(limit)).await?;
+            let is_last = found.len() < limit as usize;
+            let mut documents = Vec::with_capacity(found.len());
+            for one in found {
+                match one {
+                    Ok(document) => documents.push(document),
+                    Err(error) => {
+                        let id = error.undecodable().unwrap_or_default().to_owned();
+                        unreadable.insert(id, error);
+                    }
+                }
+            }
+            if is_last || !documents.is_empty() {
+                return Ok(Readable { documents, is_last });
+            }
+            limit = limit.saturating_mul(2);
         }
     }
 
@@ -227,8 +294,9 @@ impl Timer {
     async fn sleep<D: Due>(&self) -> Result<Duration, StoreError> {
         // Whatever is stored from now on wakes the timer, unless it is due later than what is read.
         self.wake.0.until.store(i64::MAX, Ordering::SeqCst);
-        let next: Vec<D> = self.documents.list(&D::DUE, &Query::first(1, "")).await?;
-        let Some(at) = next.first().and_then(Due::due_at) else {
+        let first = |limit| Query::first(limit, "");
+        let next = self.readable::<D>(1, first, &mut BTreeMap::new()).await?;
+        let Some(at) = next.documents.first().and_then(Due::due_at) else {
             return Ok(LONGEST_SLEEP);
         };
         self.wake

@@ -73,6 +73,14 @@ impl StoreError {
         }
     }
 
+    /// The id of the stored document that cannot be decoded, if that is the error.
+    pub(crate) fn undecodable(&self) -> Option<&str> {
+        match self {
+            Self::Malformed { id, .. } | Self::Schema { id, .. } => Some(id),
+            _ => None,
+        }
+    }
+
     /// A sentence for clients if the database can be reached but not written.
     fn disturbance(&self) -> Option<&'static str> {
         let (is_full, refuses_writes) = match self {

@@ -21,7 +21,8 @@ slipway_runtime::metrics! {
     histogram DUE_LATE_SECONDS {work} = "slipway_due_late_seconds",
         "Time from when work was due to when it was begun, by work";
     counter DUE_FAILED {work} = "slipway_due_failed_total",
-        "Attempts of due work that failed; each is repeated until it succeeds, by work";
+        "Attempts of due work that failed, and due documents that cannot be read; each is repeated \
+         until it succeeds, by work";
 }
 
 /// The kinds of calls.

@@ -9,7 +9,10 @@ use slipway_bus::{
 };
 use slipway_proto::events::{Payload as _, SYSTEM, SystemErrorEvent};
 
-use super::{Report, alerting::Alerting};
+use super::{
+    Report,
+    alerting::{AT_ONCE, Alerting},
+};
 
 /// The consumer group.
 pub(crate) fn group() -> Group {
@@ -45,9 +48,10 @@ struct ReportConsumer(Arc<Alerting>);
 impl Handler for ReportConsumer {
     async fn handle(&self, events: &[Event]) -> Result<(), Failure> {
         let reports = all_or_poison(events.iter().map(|event| (event, read(event))))?;
+        let reports: Vec<_> = reports.into_iter().flatten().collect();
         // Each report counts once, so a batch that failed halfway can be repeated.
-        for report in reports.into_iter().flatten() {
-            self.0.report(report).await?;
+        for reports in reports.chunks(AT_ONCE as usize) {
+            self.0.report(reports.to_vec()).await?;
         }
         Ok(())
     }

@@ -147,7 +147,7 @@ impl Incident {
     /// closed from the start and nobody is notified.
     #[must_use]
     pub fn first(report: &Report, now: Timestamp) -> Self {
-        let mut incident = Self {
+        let incident = Self {
             id: IncidentId::generate(),
             revision: 1,
             fingerprint: report.fingerprint.clone(),
@@ -164,19 +164,25 @@ impl Incident {
             mailings: Vec::new(),
             reports: Vec::new(),
         };
-        incident.take(report, now);
-        incident
+        incident.with(&[report], now)
     }
 
-    /// The incident after another report; `None` if the report was counted before.
+    /// The incident after further reports; `None` if all were counted before.
     #[must_use]
-    pub fn after(&self, report: &Report, now: Timestamp) -> Option<Self> {
-        if self.reports.contains(&report.id) {
-            return None;
+    pub fn after(&self, reports: &[&Report], now: Timestamp) -> Option<Self> {
+        let next = self.next().with(reports, now);
+        (next.reports != self.reports).then_some(next)
+    }
+
+    /// The same revision with these reports, without those that are counted already.
+    #[must_use]
+    pub fn with(mut self, reports: &[&Report], now: Timestamp) -> Self {
+        for report in reports {
+            if !self.reports.contains(&report.id) {
+                self.take(report, now);
+            }
         }
-        let mut next = self.next();
-        next.take(report, now);
-        Some(next)
+        self
     }
 
     fn next(&self) -> Self {
@@ -265,12 +271,12 @@ impl Incident {
         self.mailings.iter().filter(|mailing| !mailing.made)
     }
 
-    /// The incident after the notifications of these mailings were created.
+    /// The incident after the notifications of all its mailings were created.
     #[must_use]
-    pub fn told(&self, made: &[Uuid]) -> Self {
+    pub fn told(&self) -> Self {
         let mut next = self.next();
         for mailing in &mut next.mailings {
-            mailing.made |= made.contains(&mailing.id);
+            mailing.made = true;
         }
         next
     }

@@ -8,8 +8,8 @@ use jiff::Timestamp;
 use slipway_proto::{
     events::SystemErrorEvent,
     notify::v1::{
-        self, ListIncidentsRequest, ListIncidentsResponse, ReportRequest, ReportResponse,
-        incident_service_server::IncidentService,
+        self, ListIncidentsRequest, ListIncidentsResponse, ReportManyRequest, ReportManyResponse,
+        ReportRequest, ReportResponse, incident_service_server::IncidentService,
     },
     time::{from_proto, to_proto as timestamp},
 };
@@ -17,7 +17,10 @@ use slipway_rpc::{error::Fault, page};
 use slipway_runtime::id;
 use tonic::{Request, Response, Status};
 
-use super::{Incident, Report, State, alerting::Alerting};
+use super::{
+    Incident, Report, State,
+    alerting::{AT_ONCE, Alerting},
+};
 
 /// The service.
 pub(crate) struct IncidentApi {
@@ -37,8 +40,24 @@ impl IncidentService for IncidentApi {
         request: Request<ReportRequest>,
     ) -> Result<Response<ReportResponse>, Status> {
         let report = report(request.into_inner())?;
-        self.alerting.report(report).await.map_err(Fault::from)?;
+        let stored = self.alerting.report(vec![report]).await;
+        stored.map_err(Fault::from)?;
         Ok(Response::new(ReportResponse {}))
+    }
+
+    async fn report_many(
+        &self,
+        request: Request<ReportManyRequest>,
+    ) -> Result<Response<ReportManyResponse>, Status> {
+        let reports = request.into_inner().reports;
+        if reports.len() > AT_ONCE as usize {
+            let message = format!("must have at most {AT_ONCE} entries");
+            return Err(Fault::invalid_field("reports", message).into());
+        }
+        let reports: Result<_, Fault> = reports.into_iter().map(report).collect();
+        let stored = self.alerting.report(reports?).await;
+        stored.map_err(Fault::from)?;
+        Ok(Response::new(ReportManyResponse {}))
     }
 
     async fn list_incidents(

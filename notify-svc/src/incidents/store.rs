@@ -62,28 +62,29 @@ impl IncidentStore {
         Self(documents)
     }
 
-    /// The incident of a fingerprint.
+    /// The incidents of these fingerprints, in any order.
     ///
     /// # Errors
     /// If the database is unavailable.
-    pub async fn find(&self, fingerprint: &str) -> Result<Option<Incident>, StoreError> {
-        Ok(self.0.find(&FINGERPRINT, fingerprint).await?)
+    pub async fn find(&self, fingerprints: &[String]) -> Result<Vec<Incident>, StoreError> {
+        Ok(self.0.find_many(&FINGERPRINT, fingerprints).await?)
     }
 
-    /// Stores a new incident; `false` if its fingerprint already has one.
+    /// Stores changed incidents, each pair the incident before, if there was one, and after. Each
+    /// is one write. Returns for each whether it was stored: not if another writer was faster.
     ///
     /// # Errors
-    /// If the database is unavailable.
-    pub async fn insert(&self, incident: &Incident) -> Result<bool, StoreError> {
-        Ok(self.0.write(Write::insert(incident)).await?.is_ok())
-    }
-
-    /// Stores a change of `before`, unless another writer was faster: then it returns `false`.
-    ///
-    /// # Errors
-    /// If the database is unavailable. The change may have been stored.
-    pub async fn save(&self, before: &Incident, after: &Incident) -> Result<bool, StoreError> {
-        Ok(self.0.write(Write::replace(before, after)).await?.is_ok())
+    /// If the database is unavailable. Some may have been stored.
+    pub async fn save(
+        &self,
+        changed: &[(Option<Incident>, Incident)],
+    ) -> Result<Vec<bool>, StoreError> {
+        let writes = changed.iter().map(|(before, after)| match before {
+            None => Write::insert(after),
+            Some(before) => Write::replace(before, after),
+        });
+        let outcomes = self.0.write_many(writes.collect()).await?;
+        Ok(outcomes.iter().map(Result::is_ok).collect())
     }
 
     /// Lists incidents, those in `state` if it is given, the last seen first, after `after`.

@@ -61,7 +61,7 @@ fn long_fingerprints_with_the_same_beginning_are_two_incidents() {
 fn ten_thousand_reports_cause_one_mail_and_a_count() {
     let mut incident = Incident::first(&report(false), start());
     for _ in 1..10_000 {
-        incident = incident.after(&report(false), after(1)).unwrap();
+        incident = incident.after(&[&report(false)], after(1)).unwrap();
     }
     assert_eq!(
         (incident.count, reasons(&incident)),
@@ -75,24 +75,24 @@ fn ten_thousand_reports_cause_one_mail_and_a_count() {
 fn a_report_counts_once() {
     let first = report(false);
     let incident = Incident::first(&first, start());
-    assert_eq!(incident.after(&first, after(1)), None);
+    assert_eq!(incident.after(&[&first], after(1)), None);
 }
 
 #[test]
 fn a_lasting_fault_is_mailed_hourly_and_its_end_at_once() {
     let mut incident = Incident::first(&report(false), start());
     for minute in 1..=150 {
-        incident = incident.after(&report(false), after(minute)).unwrap();
+        incident = incident.after(&[&report(false)], after(minute)).unwrap();
     }
     use AlertReason::{Begun, Lasts, Over};
     assert_eq!(reasons(&incident), [Begun, Lasts, Lasts]);
-    let incident = incident.after(&report(true), after(151)).unwrap();
+    let incident = incident.after(&[&report(true)], after(151)).unwrap();
     assert_eq!(reasons(&incident), [Begun, Lasts, Lasts, Over]);
     assert_eq!(incident.state, State::Resolved);
     assert_eq!(incident.resolved_at, Some(after(151)));
-    let again = incident.after(&report(true), after(152)).unwrap();
+    let again = incident.after(&[&report(true)], after(152)).unwrap();
     assert_eq!(reasons(&again).len(), 4, "it is over once");
-    let again = again.after(&report(false), after(153)).unwrap();
+    let again = again.after(&[&report(false)], after(153)).unwrap();
     assert_eq!(reasons(&again).last(), Some(&Begun));
     assert_eq!((again.id, again.resolved_at), (incident.id, None));
 }
@@ -129,7 +129,7 @@ fn a_direct_mail_is_not_repeated() {
     let incident = Incident::first(&direct, after(5));
     assert_eq!(reasons(&incident), [AlertReason::Begun]);
     assert!(!incident.is_owing());
-    let over = incident.after(&report(true), after(6)).unwrap();
+    let over = incident.after(&[&report(true)], after(6)).unwrap();
     assert!(over.is_owing(), "its end is told as usual");
 }
 
@@ -138,7 +138,7 @@ fn a_mailing_is_pending_until_its_notifications_are_created() {
     let incident = Incident::first(&report(false), start());
     let owed: Vec<_> = incident.owed().map(|mailing| mailing.id).collect();
     assert_eq!(owed.len(), 1);
-    let told = incident.told(&owed);
+    let told = incident.told();
     assert_eq!((told.is_owing(), told.revision), (false, 2));
 }
 
@@ -172,7 +172,7 @@ proptest! {
         for (wait, resolved) in steps {
             minute += wait;
             let known = incident.mailings.last().map(|mailing| mailing.id);
-            incident = incident.after(&report(resolved), after(minute)).unwrap();
+            incident = incident.after(&[&report(resolved)], after(minute)).unwrap();
             if incident.mailings.last().map(|mailing| mailing.id) != known {
                 mailed.push(after(minute));
             }

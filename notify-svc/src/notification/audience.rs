@@ -16,12 +16,11 @@
 //! `owner`. For an event that another program has announced, the variables are only that event's
 //! data.
 
-use jiff::Timestamp;
 use serde_json::{Map, Value};
 use slipway_bus::{Actor, Event};
 use slipway_proto::events::{
     CommentPostedEvent, CommentRepliedEvent, EventData, EventType, FORUM, NOTIFICATIONS,
-    NotificationRequestedEvent, Payload, RELEASES, TaskData, TaskReadyEvent, Topic, UserRef,
+    NotificationRequestedEvent, Payload, RELEASES, TaskReadyEvent, Topic, UserRef,
 };
 use uuid::Uuid;
 
@@ -234,63 +233,6 @@ pub fn announced(event: &Event) -> Option<String> {
             Some(announced.notification_type)
         }
         _ => None,
-    }
-}
-
-/// Notifications that an event makes untrue, if they are not sent yet.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Withdrawal {
-    /// The task that they are about.
-    pub task: Uuid,
-    /// They are not older than the task.
-    pub since: Timestamp,
-    /// Only those that tell this account that the task is theirs; `None`: all, because the task
-    /// does not exist any more.
-    pub former_owner: Option<Uuid>,
-}
-
-impl Withdrawal {
-    /// What an event makes untrue: its task was deleted, or has another owner now.
-    #[must_use]
-    pub fn by(event: &Event) -> Option<Self> {
-        let of_task = |task: TaskData, former_owner| Self {
-            task: task.id,
-            since: task.created_at,
-            former_owner,
-        };
-        match EventType::named(&event.event_type)? {
-            EventType::TaskDeleted | EventType::TaskUpdated => {}
-            _ => return None,
-        }
-        match event.read().ok()? {
-            EventData::TaskDeleted(deleted) => Some(of_task(deleted.task, None)),
-            EventData::TaskUpdated(updated) => {
-                let former_owner = updated.previous_assignee?.id;
-                Some(of_task(updated.task, Some(former_owner)))
-            }
-            _ => None,
-        }
-    }
-
-    /// Whether it withdraws this notification.
-    #[must_use]
-    pub fn concerns(&self, notification: &Notification) -> bool {
-        let is_theirs = match self.former_owner {
-            None => true,
-            Some(owner) => {
-                notification.to == To::User(owner) && notification.kind.starts_with("task.")
-            }
-        };
-        is_theirs && notification.task() == Some(self.task)
-    }
-
-    /// The reason of a withdrawn notification.
-    #[must_use]
-    pub fn reason(&self) -> &'static str {
-        match self.former_owner {
-            None => "TASK_DELETED: the task was deleted before the mail was sent",
-            Some(_) => "TASK_REASSIGNED: the task got another owner before the mail was sent",
-        }
     }
 }
 

@@ -9,7 +9,8 @@ use slipway_bus::{
 };
 
 use super::{
-    audience::{self, Withdrawal},
+    audience,
+    corrections::Correction,
     queue::{Prepared, Queue},
 };
 use crate::store::StoreError;
@@ -54,19 +55,16 @@ impl EventConsumer {
         Ok(())
     }
 
-    /// Withdraws what waits to be sent and is not true after these events. The events of a task
-    /// come in order, so its notifications are in the queue.
-    async fn withdraw(&self, events: &[Event]) -> Result<(), StoreError> {
-        let untrue: Vec<_> = events.iter().filter_map(Withdrawal::by).collect();
-        if untrue.is_empty() {
-            return Ok(());
-        }
+    /// Corrects what waits to be sent and is not true after these events. The events of a task come
+    /// in order, so its notifications are in the queue.
+    async fn correct(&self, events: &[Event]) -> Result<(), StoreError> {
+        let corrections: Vec<_> = events.iter().flat_map(Correction::by).collect();
         let now = self.queue.clock.now();
-        let withdrawn = self.queue.store.withdraw(&untrue, now).await?;
-        if withdrawn > 0 {
+        let corrected = self.queue.store.correct(&corrections, now).await?;
+        if corrected > 0 {
             tracing::info!(
-                withdrawn,
-                "withdrew mails about tasks that were deleted or reassigned"
+                corrected,
+                "corrected or withdrew waiting mails that were not true any more"
             );
         }
         Ok(())
@@ -94,7 +92,7 @@ impl Handler for EventConsumer {
         }
         let notifications = all_or_poison(prepared)?.into_iter().flatten().collect();
         self.queue.enqueue(notifications).await?;
-        self.withdraw(events).await?;
+        self.correct(events).await?;
         Ok(())
     }
 }

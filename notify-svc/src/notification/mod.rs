@@ -6,6 +6,7 @@
 //! | module | the rules in it |
 //! | --- | --- |
 //! | [`audience`] | the recipients of each event |
+//! | [`corrections`] | which events make waiting notifications untrue |
 //! | [`gathering`] | which notifications are mailed at once and which are gathered into a digest |
 //! | [`digest`] | the digest mail |
 //! | [`confirmation`] | delivery reports of the mail server's operator |
@@ -22,6 +23,7 @@
 
 pub mod audience;
 pub mod confirmation;
+pub mod corrections;
 pub mod digest;
 pub mod dispatch;
 mod events;
@@ -316,6 +318,17 @@ impl Notification {
         }
         let id = self.data.get("taskId");
         let id = id.or_else(|| self.data.pointer("/task/id"));
+        id.and_then(Value::as_str)?.parse().ok()
+    }
+
+    /// The release that it is about, alone or with one of its tasks.
+    #[must_use]
+    pub fn release(&self) -> Option<Uuid> {
+        if self.task().is_none() && !self.kind.starts_with("release.") {
+            return None;
+        }
+        let id = self.data.get("releaseId");
+        let id = id.or_else(|| self.data.pointer("/task/releaseId"));
         id.and_then(Value::as_str)?.parse().ok()
     }
 

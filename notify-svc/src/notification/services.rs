@@ -36,6 +36,8 @@ pub(crate) fn add_to(routes: Routes, stores: &Stores, queue: &Queue, outbox: Wak
         preferences: stores.preferences.clone(),
         templates: templates.clone(),
         clock: clock.clone(),
+        notifications: stores.notifications.clone(),
+        due: queue.due.clone(),
     };
     let intake = Intake {
         store: stores.intake.clone(),

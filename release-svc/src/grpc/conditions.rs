@@ -9,7 +9,7 @@ use slipway_rpc::error::Fault;
 
 use super::drafts;
 use crate::{
-    identity::{UserId, credentials},
+    identity::UserId,
     release::details,
     store::{Conditions, TaskFilter, UserKey, UserStore},
 };
@@ -58,7 +58,7 @@ pub(super) async fn assignee(users: &UserStore, text: &str) -> Result<Option<Use
     }
     let key = match text.parse() {
         Ok(id) => UserKey::Id(id),
-        Err(_) => UserKey::Username(credentials::key(text)),
+        Err(_) => UserKey::Username(drafts::username_key(text)),
     };
     let found = users.find(&[key]).await?.pop();
     let found = found.ok_or_else(|| Fault::invalid_field("assignee", drafts::not_a_user(text)))?;

@@ -88,7 +88,7 @@ pub(super) fn comparable(request: &CreateReleaseRequest) -> CreateReleaseRequest
         task.description = text::normal(&task.description);
         task.tags = comparable_tags(&task.tags);
         if let Some(Assignee::AssigneeUsername(name)) = &mut task.assignee {
-            *name = credentials::key(name);
+            *name = username_key(name);
         }
         if let Some(recurrence) = &mut task.recurrence {
             recurrence.rule = Rule::comparable(&recurrence.rule);
@@ -284,9 +284,14 @@ impl Errors {
 
 const NOT_A_USER: &str = "is not a user";
 
+/// The key of a username that may be written like a mention: `@ada`.
+pub(super) fn username_key(name: &str) -> String {
+    credentials::key(name.strip_prefix('@').unwrap_or(name))
+}
+
 /// What is wrong with a name that no user has.
 pub(super) fn not_a_user(name: &str) -> &'static str {
-    match name.contains('@') {
+    match name.trim_start_matches('@').contains('@') {
         true => "is not a user: give the username, not the email address",
         false => NOT_A_USER,
     }
@@ -304,7 +309,7 @@ impl Assignees {
         for assignee in assignees {
             let key = match assignee {
                 Assignee::AssigneeId(id) => id.parse().ok().map(UserKey::Id),
-                Assignee::AssigneeUsername(name) => Some(UserKey::Username(credentials::key(name))),
+                Assignee::AssigneeUsername(name) => Some(UserKey::Username(username_key(name))),
             };
             keys.extend(key.filter(|key| !keys.contains(key)));
         }
@@ -319,7 +324,7 @@ impl Assignees {
                 self.0.iter().find(|user| Some(user.id) == id)
             }
             Some(Assignee::AssigneeUsername(name)) => {
-                let key = credentials::key(name);
+                let key = username_key(name);
                 self.0.iter().find(|user| user.username.key() == key)
             }
         };

@@ -63,7 +63,7 @@ impl Release {
     /// change, and with another rule or time zone, a new series starts at the due time.
     ///
     /// # Errors
-    /// [`Refusal::TaskNotFound`], [`Refusal::NotAssignee`], [`Refusal::AdminRequired`],
+    /// [`Refusal::TaskNotFound`], [`Refusal::NotReminded`], [`Refusal::AdminRequired`],
     /// [`Refusal::TaskChanged`], [`Refusal::TaskStarted`], [`Refusal::OrderIndexTaken`],
     /// [`Refusal::OrderIndexPassed`], [`Refusal::Recurrence`], [`Refusal::ReleaseFull`].
     pub fn change_task(
@@ -80,7 +80,11 @@ impl Release {
             if !change.is_of_reminder() {
                 return Err(Refusal::AdminRequired);
             }
-            self.owned(id, by.user)?;
+            let assignee = &self.tasks[index].assignee;
+            if assignee.id != by.user {
+                let assignee = assignee.clone();
+                return Err(Refusal::NotReminded { assignee });
+            }
         }
         let before = &self.tasks[index];
         before.is_at(on)?;

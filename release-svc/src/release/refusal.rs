@@ -28,6 +28,15 @@ pub enum Refusal {
         /// The task's owner.
         assignee: UserRef,
     },
+    /// The reminder of a task is for its owner.
+    #[error(
+        "The task is assigned to {}; only they and admins can change its reminder.",
+        .assignee.username
+    )]
+    NotReminded {
+        /// The task's owner.
+        assignee: UserRef,
+    },
     /// The owner of a task may change its reminder; admins may change everything.
     #[error("Only an admin may do this. The owner of a task may change its reminder.")]
     AdminRequired,
@@ -141,7 +150,9 @@ impl Refusal {
         match self {
             Self::ReleaseNotFound(_) => (Kind::NotFound, "RELEASE_NOT_FOUND"),
             Self::TaskNotFound(_) => (Kind::NotFound, "TASK_NOT_FOUND"),
-            Self::NotAssignee { .. } => (Kind::Forbidden, "NOT_ASSIGNEE"),
+            Self::NotAssignee { .. } | Self::NotReminded { .. } => {
+                (Kind::Forbidden, "NOT_ASSIGNEE")
+            }
             Self::AdminRequired => (Kind::Forbidden, "ADMIN_REQUIRED"),
             Self::OutOfOrder { .. } => (Kind::Conflict, "TASK_OUT_OF_ORDER"),
             Self::DeveloperBusy { .. } => (Kind::Conflict, "DEVELOPER_BUSY"),

@@ -3,6 +3,7 @@
 use std::{fs, path::Path};
 
 use anyhow::Context as _;
+use clap::Command;
 use clap_complete::Shell;
 use clap_mangen::Man;
 
@@ -32,6 +33,12 @@ pub fn man(dir: Option<&Path>) -> anyhow::Result<()> {
         return output::print(&String::from_utf8(page)?);
     };
     fs::create_dir_all(dir)
-        .and_then(|()| clap_mangen::generate_to(command, dir))
+        .and_then(|()| clap_mangen::generate_to(without_help(command), dir))
         .with_context(|| format!("{} cannot be written", dir.display()))
+}
+
+/// The command without `help` among its commands and theirs: it has no page of its own.
+fn without_help(command: Command) -> Command {
+    let command = command.disable_help_subcommand(true);
+    command.mut_subcommands(without_help)
 }

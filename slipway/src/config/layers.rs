@@ -159,6 +159,14 @@ impl Layers {
         self.effective(key).origin.place(key)
     }
 
+    /// The line of the file in which `key` is set, if it is set there.
+    pub(super) fn line(&self, key: &Key) -> Option<usize> {
+        match self.effective(key).origin {
+            Origin::File { line, .. } => Some(line),
+            _ => None,
+        }
+    }
+
     /// Whether anybody set `key`.
     pub(super) fn sets(&self, key: &Key) -> bool {
         self.set.contains_key(key.name)
@@ -237,7 +245,9 @@ impl Layers {
                     unknown(name, meant_by(name, names).map(str::to_owned))
                 }
             };
-            self.problem(format_args!("{}, line {line}", path.display()), message);
+            let place = format!("{}, line {line}", path.display());
+            let problem = Problem::new(place, message).in_line(Some(line));
+            self.problems.push(problem);
             return;
         };
         let origin = Origin::File {
@@ -259,7 +269,8 @@ impl Layers {
                     "text in quotes: "
                 };
                 let message = format!("must be {quotes}{}", key.expects());
-                self.problem(origin.place(key), message);
+                let problem = Problem::new(origin.place(key), message).in_line(Some(line));
+                self.problems.push(problem);
             }
         }
     }

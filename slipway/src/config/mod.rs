@@ -37,7 +37,8 @@ pub use tls::Tls;
 /// The configuration is not valid: everything that is wrong with it.
 #[derive(Debug, Clone, Default, thiserror::Error)]
 pub struct Invalid {
-    /// In the order in which the layers and then the keys were read.
+    /// Those of the file by their lines, then the others in the order in which the layers and then
+    /// the keys were read.
     pub problems: Vec<Problem>,
 }
 
@@ -59,6 +60,8 @@ pub struct Problem {
     pub place: String,
     /// What is wrong and what is expected.
     pub message: String,
+    /// The line in the file, if it is there.
+    line: Option<usize>,
 }
 
 impl Problem {
@@ -66,7 +69,13 @@ impl Problem {
         Self {
             place: place.into(),
             message: message.into(),
+            line: None,
         }
+    }
+
+    /// The same, in this line of the file.
+    fn in_line(self, line: Option<usize>) -> Self {
+        Self { line, ..self }
     }
 }
 

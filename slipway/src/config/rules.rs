@@ -35,9 +35,12 @@ impl Layers {
         reader.check(&values, role);
         match values.complete(self.set_keys()) {
             Some(settings) if reader.problems.is_empty() => Ok(settings),
-            _ => Err(Invalid {
-                problems: reader.problems,
-            }),
+            _ => {
+                let mut problems = reader.problems;
+                // A stable sort: what is not in the file comes last, as it was read.
+                problems.sort_by_key(|problem| problem.line.unwrap_or(usize::MAX));
+                Err(Invalid { problems })
+            }
         }
     }
 }
@@ -97,8 +100,8 @@ impl Reader<'_> {
     }
 
     pub(super) fn problem(&mut self, key: &Key, message: impl Into<String>) {
-        self.problems
-            .push(Problem::new(self.layers.place(key), message));
+        let problem = Problem::new(self.layers.place(key), message);
+        self.problems.push(problem.in_line(self.layers.line(key)));
     }
 
     fn check(&mut self, values: &Values, role: Option<Role>) {

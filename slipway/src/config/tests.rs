@@ -109,6 +109,23 @@ fn a_model_is_shown_3_to_20_messages() {
 }
 
 #[test]
+fn what_is_wrong_in_the_file_is_reported_by_lines() {
+    let problems = Case::new()
+        .file("token_ttl = \"soon\"\nzzz = 1\nhttp_addr = \"8080\"\naaa = 1\nlog = 3")
+        .env("SLIPWAY_OPS_ADDR", "here")
+        .problems(Role::All);
+    let lines = problems.iter().map(|problem| {
+        let line = problem.split(", line ").nth(1);
+        line.and_then(|rest| rest.split(':').next()).unwrap_or("")
+    });
+    assert_eq!(
+        lines.collect::<Vec<_>>(),
+        ["1", "2", "3", "4", "5", ""],
+        "{problems:#?}"
+    );
+}
+
+#[test]
 fn everything_that_is_wrong_is_reported_at_once() {
     let problems = Case::new()
         .file("data-dir = \"x\"\nlog = 3\n[gateway]\nport = 1")

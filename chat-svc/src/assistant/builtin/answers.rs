@@ -82,7 +82,7 @@ fn answer_one(work: &Work, question: &Question<'_>) -> String {
         Topic::BehindMe => behind_me(work),
         Topic::Task => of_tasks(work, question),
         Topic::Other => of_others(work, question),
-        Topic::Mine => of_person(work, &question.releases, &work.caller.username),
+        Topic::Mine => of_person(work, question, &work.caller.username),
         Topic::Progress => of_releases(work, question, progress),
         Topic::People => people(work, question),
         Topic::Changes => changes(work, question),

@@ -51,9 +51,42 @@ const BEFORE_ORDINARY: &[&str] = &[
     "release",
     "called",
     "named",
+    "owns",
     "far is",
     "works on",
     "working on",
+];
+
+/// Words in front of a name that is an ordinary word, if one of [`BEHIND_ORDINARY`] comes behind it:
+/// "when is ship due?".
+const AROUND_ORDINARY: &[&str] = &["is", "was", "will", "has", "can"];
+
+/// See [`AROUND_ORDINARY`].
+const BEHIND_ORDINARY: &[&str] = &[
+    "due",
+    "overdue",
+    "late",
+    "delayed",
+    "blocked",
+    "stuck",
+    "waiting",
+    "ready",
+    "done",
+    "completed",
+    "finished",
+    "started",
+    "start",
+    "begin",
+    "in process",
+    "in progress",
+    "be completed",
+    "be finished",
+    "be done",
+    "be ready",
+    "be started",
+    "been completed",
+    "been finished",
+    "been started",
 ];
 
 /// Ordinary words that are never names there.
@@ -76,6 +109,11 @@ const AFTER_ALL: &[&str] = &[
     "everybody",
     "anyone",
     "anybody",
+    "everything",
+    "anything",
+    "something",
+    "nothing",
+    "nobody",
     "today",
     "tomorrow",
     "yesterday",
@@ -171,7 +209,7 @@ impl Words {
 
     /// Replaces a name, in any spelling of [`Words::of`], by [`NAME`]; returns whether it was
     /// found. A name that is an ordinary word counts only alone or with a mark: "@next", "next's",
-    /// "“next”", "is Next done", "for next". In "6 March" there is no name.
+    /// "“next”", "is Next done", "is next done", "for next". In "6 March" there is no name.
     pub(super) fn take(&mut self, name: &str) -> bool {
         let name = Self::of(name).text;
         let name = name.trim();
@@ -195,6 +233,14 @@ impl Words {
         if !AFTER_ALL.contains(&name) {
             for before in BEFORE_ORDINARY {
                 found |= self.replace(&format!("{before} {name}"), &format!("{before} {NAME}"));
+            }
+            for before in AROUND_ORDINARY {
+                for behind in BEHIND_ORDINARY {
+                    let (from, to) = [name, NAME]
+                        .map(|n| format!("{before} {n} {behind}"))
+                        .into();
+                    found |= self.replace(&from, &to);
+                }
             }
         }
         if !found && (self.is_marked(name) || self.text.trim() == name) {

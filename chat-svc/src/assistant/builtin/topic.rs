@@ -4,8 +4,8 @@ use super::{
     question::Question,
     span::When,
     vocabulary::{
-        BEHIND_ME, BEYOND, BLOCKED, DEEDS, DUE, FINISHED, FORECAST, IN_PROCESS, ITSELF, MY_SHARE,
-        NEWS, NEXT, NOT, NOT_BLOCKED, PAST, PEOPLE, PROGRESS, PRONOUNS,
+        BEHIND_ME, BEYOND, BLOCKED, COMPLETED, DEEDS, DUE, FINISHED, FORECAST, IN_PROCESS, ITSELF,
+        MY_DEEDS, MY_SHARE, NEWS, NEXT, NOT, NOT_BLOCKED, PAST, PEOPLE, PROGRESS, PRONOUNS,
     },
 };
 
@@ -147,7 +147,7 @@ fn of_known(question: &Question<'_>) -> Topic {
     let share = says(PROGRESS) || says(MY_SHARE);
     match (mine, named_release) {
         (true, false) if says(&["releases"]) => Topic::Progress,
-        (true, false) if says(MY_SHARE) => Topic::Mine,
+        (true, false) if says(MY_SHARE) || (says(MY_DEEDS) && says(COMPLETED)) => Topic::Mine,
         (true, _) if says(NEXT) || share => Topic::Next,
         (false, true) => Topic::Progress,
         (false, false) if says(&["next"]) => Topic::Next,

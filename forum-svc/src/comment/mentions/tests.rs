@@ -9,6 +9,33 @@ fn names(text: &str) -> Vec<String> {
 }
 
 #[test]
+fn the_text_of_a_block_of_html_is_read() {
+    for text in [
+        "<div>\n@grace, look\n</div>",
+        "<div>@grace</div>",
+        "<details><summary>1 < 2, @grace</summary>\n</details>",
+        "<p title=\"a > @ada\">@Grace",
+        "<!-- @ada -->\n<p>@grace</p>",
+        "<pre>@ada</pre>\n<p>@grace</p>",
+        "> <div>\n> @grace\n> </div>",
+    ] {
+        assert_eq!(names(text), ["grace"], "{text}");
+    }
+    for text in [
+        "<div title='@ada'>\n</div>",
+        "<!-- @ada",
+        "<script>\n@ada\n</script>",
+        "<STYLE>@ada</style>",
+        "<pre>\n<b>@ada</b>\n</pre>",
+        "<div>\nada@example.com https://x.example/@ada\n</div>",
+        "<div\n@ada",
+        "<?php @ada ?>",
+    ] {
+        assert_eq!(names(text), [""; 0], "{text}");
+    }
+}
+
+#[test]
 fn names_are_found_where_a_person_would_see_them() {
     assert_eq!(names("@ada"), ["ada"]);
     assert_eq!(names("Ask @Ada, or (@grace.h)."), ["ada", "grace.h"]);

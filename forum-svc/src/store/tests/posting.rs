@@ -193,7 +193,11 @@ pub(super) async fn a_deleted_comment_gets_no_replies(open: impl Fn() -> Stores)
 pub(super) async fn a_change_on_an_old_revision_is_refused(open: impl Fn() -> Stores) {
     let stores = open();
     let first = root(&stores).await.comment;
-    let edit = |of: &Comment, text| of.edit(ada().id, None, content(text), now()).unwrap();
+    let edit = |of: &Comment, text| {
+        of.edit(ada().id, None, content(text), now())
+            .unwrap()
+            .unwrap()
+    };
     let second = edit(&first, "second");
     assert!(stores.comments.change(&first, &second).await.unwrap());
     let late = edit(&first, "late");

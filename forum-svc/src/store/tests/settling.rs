@@ -171,6 +171,7 @@ pub(super) async fn a_comment_with_notes_is_edited_and_replied_to(open: impl Fn(
     let before = load(&scene.stores, scene.root).await.comment;
     let after = before
         .edit(ada().id, None, content("edited"), now())
+        .unwrap()
         .unwrap();
     assert!(scene.stores.comments.change(&before, &after).await.unwrap());
     let next = reply_to(&scene.stores, scene.root).await;

@@ -206,6 +206,7 @@ mod tests {
                 "/slipway.notify.v1.ActivityService/List",
                 "/slipway.notify.v1.ActivityService/Watch",
                 "/slipway.notify.v1.IncidentService/Report",
+                "/slipway.notify.v1.IncidentService/ReportMany",
                 "/slipway.notify.v1.NotificationService/ConfirmDeliveries",
             ]
         );

@@ -18,10 +18,10 @@ use slipway_runtime::{
 };
 use tokio::sync::mpsc;
 
-use super::{Fixture, Note, contract, note};
+use super::{Fixture, Note, contract, newer, note};
 use crate::{
     Documents, Write,
-    due::{DueWake, Timer},
+    due::{DueWake, Skipped, Timer},
 };
 
 fn timer(documents: &Documents, clock: SharedClock) -> Timer {
@@ -58,7 +58,7 @@ async fn worked_on(timer: &Timer) -> Vec<String> {
         finish(&timer.documents, &note).await;
         Ok::<_, Infallible>(())
     };
-    timer.pass(&work).await.unwrap();
+    timer.pass(&work, &mut Skipped::default()).await.unwrap();
     let mut done = done.into_inner();
     done.sort();
     done
@@ -154,6 +154,27 @@ contract! {
         timer.wake.stored(Some(now));
         assert_eq!(seen.recv().await.unwrap(), "earlier");
         background.stop(Duration::from_secs(10)).await;
+    }
+
+    async fn a_document_that_cannot_be_read_delays_no_other(fixture: &Fixture) {
+        let documents = &fixture.documents;
+        let clock = Arc::new(ManualClock::at("2026-03-01T10:00:00Z".parse().unwrap()));
+        let before = clock.now() - SignedDuration::from_secs(1);
+        // More than are read at once.
+        let newer = (0..40).map(|n| newer::Note(note(&format!("newer-{n}")).due(before)));
+        let newer: Vec<_> = newer.collect();
+        let writes = newer.iter().map(Write::insert).collect();
+        for outcome in documents.write_many(writes).await.unwrap() {
+            outcome.unwrap();
+        }
+        insert(documents, &[note("sound").due(clock.now())]).await;
+        let timer = timer(documents, clock.clone());
+        assert_eq!(worked_on(&timer).await, ["sound"]);
+        assert_eq!(worked_on(&timer).await, [""; 0]);
+        let later = clock.now() + SignedDuration::from_secs(1);
+        insert(documents, &[note("later").due(later)]).await;
+        clock.advance(SignedDuration::from_secs(1));
+        assert_eq!(worked_on(&timer).await, ["later"]);
     }
 
     async fn failed_work_is_repeated_and_delays_no_other(fixture: &Fixture) {

@@ -102,6 +102,14 @@ impl Adapter {
         read::list(&self.stored::<D>(), read::BODY, D::COLLECTION, index, query).await
     }
 
+    pub(crate) async fn list_each<D: Document>(
+        &self,
+        index: &Index,
+        query: &Query,
+    ) -> Result<Vec<Result<D, StoreError>>, StoreError> {
+        read::list_each(&self.stored::<D>(), D::COLLECTION, index, query).await
+    }
+
     pub(crate) async fn summaries<D: Document>(
         &self,
         index: &Index,

@@ -141,6 +141,18 @@ pub(super) async fn list<T: DeserializeOwned>(
     found.into_iter().map(|d| decode(d, field, of)).collect()
 }
 
+/// The same for documents, each with the error if it cannot be decoded.
+pub(super) async fn list_each<T: DeserializeOwned>(
+    stored: &Stored<Fields>,
+    of: Collection,
+    index: &Index,
+    query: &Query,
+) -> Result<Vec<Result<T, StoreError>>, StoreError> {
+    let found = read_part(stored, index, query, BODY).await?;
+    let decoded = found.into_iter().map(|d| decode(d, BODY, of));
+    Ok(decoded.collect())
+}
+
 pub(super) async fn view<V: DeserializeOwned>(
     stored: &Stored<Fields>,
     of: Collection,

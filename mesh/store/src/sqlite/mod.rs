@@ -85,6 +85,17 @@ impl Adapter {
         self.read_list::<D, D>(read::BODY, index, query).await
     }
 
+    pub(crate) async fn list_each<D: Document>(
+        &self,
+        index: &Index,
+        query: &Query,
+    ) -> Result<Vec<Result<D, StoreError>>, StoreError> {
+        let (index, query) = (*index, query.clone());
+        self.db
+            .read(move |c| read::list_each(c, index, &query))
+            .await
+    }
+
     pub(crate) async fn summaries<D: Document>(
         &self,
         index: &Index,

@@ -150,6 +150,25 @@ pub(super) fn list<D: Document, T: DeserializeOwned>(
         .collect()
 }
 
+/// The same for documents, each with the error if it cannot be decoded.
+pub(super) fn list_each<D: Document>(
+    c: &Connection,
+    index: Index,
+    query: &Query,
+) -> Result<Vec<Result<D, StoreError>>, StoreError> {
+    let sql = list_sql(D::COLLECTION, BODY, index, query.direction);
+    let mut statement = c.prepare_cached(&sql)?;
+    let mut rows = statement.query(bounds(query))?;
+    let mut found = Vec::new();
+    while let Some(row) = rows.next()? {
+        found.push(match decode::<D, D>(row) {
+            Err(error) if error.undecodable().is_none() => return Err(error),
+            decoded => decoded,
+        });
+    }
+    Ok(found)
+}
+
 fn view_sql(of: Collection, index: Index, direction: Direction, view: Index) -> String {
     let down = suffix(direction);
     format!(

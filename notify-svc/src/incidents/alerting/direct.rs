@@ -122,8 +122,9 @@ impl Direct {
         let prepared = self.queue.prepare(event_id, draft).await.ok()?;
         let mut notification = prepared.notification;
         let templates = &self.queue.templates;
-        let body = templates.body(&notification.kind, data, &to.name).await;
-        let body = body.ok()?;
+        // Their time zones are in the database.
+        let body = templates.body(&notification.kind, data, to.name.as_str());
+        let body = body.await.ok()?;
         let mail = Mail {
             id: notification.id,
             to: to.address.parse().ok()?,

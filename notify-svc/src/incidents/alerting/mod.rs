@@ -4,14 +4,21 @@
 //! replicas decides. The notifications of a mailing are created after it, by the first replica to
 //! do so. They carry the mailing's id, so that they are created once.
 //!
+//! All reports of a call, and all that the bus delivers at once, are stored together: a hundred
+//! alerts take a handful of reads and writes.
+//!
 //! If the database is unavailable, administrators are mailed first, directly, at the addresses
 //! known in memory. Then the report is refused. Its sender repeats it until it is stored; from then
 //! on the log shows who was mailed and when.
 
 mod direct;
 
-use std::{collections::BTreeSet, time::Duration};
+use std::{
+    collections::{BTreeMap, BTreeSet, HashMap},
+    time::Duration,
+};
 
+use futures::{StreamExt as _, stream};
 use jiff::Timestamp;
 use parking_lot::Mutex;
 use serde_json::{Value, json};
@@ -39,8 +46,11 @@ const STORED_WITHIN: Duration = Duration::from_secs(2);
 /// How many times a change is retried when other writers were faster.
 const TRIES: usize = 100;
 
-/// Maximum number of incidents per sweep.
-const AT_ONCE: u32 = 100;
+/// Maximum number of incidents per sweep, and of reports in one call.
+pub(super) const AT_ONCE: u32 = 100;
+
+/// How many incidents are mailed about directly at the same time.
+const DIRECT_MAILS: usize = 8;
 
 /// An administrator to notify.
 #[derive(Debug, Clone)]
@@ -85,85 +95,123 @@ impl Alerting {
         }
     }
 
-    /// Records a report. If it cannot be stored, administrators are mailed directly.
+    /// Records reports, at most [`AT_ONCE`]. If they cannot be stored, administrators are mailed
+    /// directly.
     ///
     /// # Errors
-    /// If the database is unavailable: repeat the report.
-    pub(crate) async fn report(&self, mut report: Report) -> Result<(), StoreError> {
-        report.mailed_at = self.direct.mailed_at(&report.fingerprint);
-        let stored = tokio::time::timeout(self.stored_within, self.record(&report)).await;
+    /// If the database is unavailable: repeat all of them.
+    pub(crate) async fn report(&self, mut reports: Vec<Report>) -> Result<(), StoreError> {
+        for report in &mut reports {
+            report.mailed_at = self.direct.mailed_at(&report.fingerprint);
+        }
+        let stored = tokio::time::timeout(self.stored_within, self.record(&reports)).await;
         let error = match stored {
-            Ok(Ok(incident)) => {
-                metrics::counter!(m::INCIDENT_REPORTS).increment(1);
-                self.direct.complete(&report.fingerprint).await?;
-                if let Some(incident) = incident {
-                    self.notify(incident).await?;
+            Ok(Ok(incidents)) => {
+                metrics::counter!(m::INCIDENT_REPORTS).increment(reports.len() as u64);
+                for report in &reports {
+                    self.direct.complete(&report.fingerprint).await?;
                 }
-                return Ok(());
+                return self.notify(incidents).await;
             }
             Ok(Err(error)) => error,
             Err(_) => StoreError::TooSlow,
         };
-        if !report.resolved {
-            let incident = Incident::first(&report, self.clock.now());
-            let administrators = self.administrators.lock().clone();
-            self.direct
-                .mail(
-                    &incident,
-                    administrators,
-                    variables(&incident, AlertReason::Begun),
-                )
-                .await;
-        }
+        self.mail_directly(&reports).await;
         Err(error)
     }
 
-    /// The incident after the report; `None` if the report was counted before.
-    async fn record(&self, report: &Report) -> Result<Option<Incident>, StoreError> {
+    /// Mails administrators about reports that cannot be stored.
+    async fn mail_directly(&self, reports: &[Report]) {
+        let now = self.clock.now();
+        let begun = reports.iter().filter(|report| !report.resolved);
+        let incidents = begun.map(|report| Incident::first(report, now));
+        let incidents: Vec<_> = incidents.collect();
+        let administrators = self.administrators.lock().clone();
+        let mails = incidents.iter().map(|incident| {
+            let data = variables(incident, AlertReason::Begun);
+            self.direct.mail(incident, administrators.clone(), data)
+        });
+        let mails: Vec<_> = mails.collect();
+        stream::iter(mails)
+            .for_each_concurrent(DIRECT_MAILS, |mail| mail)
+            .await;
+    }
+
+    /// Stores the reports, all of one fingerprint in one write. Returns the incidents after them,
+    /// without those whose reports were counted before.
+    async fn record(&self, reports: &[Report]) -> Result<Vec<Incident>, StoreError> {
+        let mut left: BTreeMap<&String, Vec<&Report>> = BTreeMap::new();
+        for report in reports {
+            left.entry(&report.fingerprint).or_default().push(report);
+        }
+        let mut recorded = Vec::new();
         for _ in 0..TRIES {
+            let fingerprints: Vec<_> = left.keys().copied().cloned().collect();
+            let found = self.store.find(&fingerprints).await?.into_iter();
+            let mut found: HashMap<_, _> =
+                found.map(|one| (one.fingerprint.clone(), one)).collect();
             let now = self.clock.now();
-            let Some(before) = self.store.find(&report.fingerprint).await? else {
-                let first = Incident::first(report, now);
-                if self.store.insert(&first).await? {
-                    return Ok(Some(first));
+            let mut changed = Vec::new();
+            left.retain(|fingerprint, reports| {
+                let before = found.remove(*fingerprint);
+                let after = match &before {
+                    Some(before) => before.after(reports, now),
+                    None => {
+                        let first = reports.first();
+                        first.map(|first| Incident::first(first, now).with(reports, now))
+                    }
+                };
+                let is_new = after.is_some();
+                changed.extend(after.map(|after| (before, after)));
+                is_new
+            });
+            if changed.is_empty() {
+                return Ok(recorded);
+            }
+            let stored = self.store.save(&changed).await?;
+            for ((_, after), is_stored) in changed.into_iter().zip(stored) {
+                if is_stored {
+                    left.remove(&after.fingerprint);
+                    recorded.push(after);
                 }
-                continue;
-            };
-            let Some(after) = before.after(report, now) else {
-                return Ok(None);
-            };
-            if self.store.save(&before, &after).await? {
-                return Ok(Some(after));
             }
         }
         Err(StoreError::Contended(TRIES))
     }
 
     /// Creates the pending notifications. [`Self::sweep`] retries what fails here.
-    async fn notify(&self, incident: Incident) -> Result<(), StoreError> {
-        let mut made = Vec::new();
-        for mailing in incident.owed() {
-            let administrators = self.look_up_administrators().await?;
-            if administrators.is_empty() {
+    async fn notify(&self, incidents: Vec<Incident>) -> Result<(), StoreError> {
+        let owing: Vec<_> = incidents.into_iter().filter(Incident::is_owing).collect();
+        if owing.is_empty() {
+            return Ok(());
+        }
+        let administrators = self.look_up_administrators().await?;
+        if administrators.is_empty() {
+            for incident in owing {
                 tracing::error!(
                     fingerprint = incident.fingerprint,
                     "incident has no recipient: there is no administrator with an address"
                 );
-                return Ok(());
             }
-            let mut notifications = Vec::new();
-            for administrator in administrators {
-                let draft = self.draft(&incident, mailing, administrator.to);
-                let prepared = self.queue.prepare(mailing.id, draft).await;
-                notifications.push(prepared?);
+            return Ok(());
+        }
+        let mut notifications = Vec::new();
+        for incident in &owing {
+            for mailing in incident.owed() {
+                for administrator in &administrators {
+                    let draft = self.draft(incident, mailing, administrator.to.clone());
+                    let prepared = self.queue.prepare(mailing.id, draft).await;
+                    notifications.push(prepared?);
+                }
             }
-            self.queue.enqueue(notifications).await?;
-            made.push(mailing.id);
         }
-        if !made.is_empty() {
-            // If another replica was faster, these notifications have the same ids as its own.
-            self.store.save(&incident, &incident.told(&made)).await?;
-        }
+        self.queue.enqueue(notifications).await?;
+        let told = owing.into_iter().map(|incident| {
+            let told = incident.told();
+            (Some(incident), told)
+        });
+        // If another replica was faster, these notifications have the same ids as its own.
+        self.store.save(&told.collect::<Vec<_>>()).await?;
         Ok(())
     }
 
@@ -184,17 +232,13 @@ impl Alerting {
         self.look_up_administrators().await?;
         let now = self.clock.now();
         let before = now.checked_sub(SILENCE).unwrap_or(now);
-        for incident in self.store.silent(before, AT_ONCE).await? {
-            if let Some(over) = incident.silent(now)
-                && self.store.save(&incident, &over).await?
-            {
-                self.notify(over).await?;
-            }
-        }
-        for incident in self.store.owing(AT_ONCE).await? {
-            self.notify(incident).await?;
-        }
-        Ok(())
+        let silent = self.store.silent(before, AT_ONCE).await?.into_iter();
+        let over = silent.filter_map(|incident| {
+            let over = incident.silent(now)?;
+            Some((Some(incident), over))
+        });
+        self.store.save(&over.collect::<Vec<_>>()).await?;
+        self.notify(self.store.owing(AT_ONCE).await?).await
     }
 
     async fn look_up_administrators(&self) -> Result<Vec<Administrator>, StoreError> {

@@ -156,7 +156,7 @@ async fn two_replicas_with_the_same_incident_mail_each_administrator_once() {
         // A busy machine may take longer for forty reports than the time limit for the database.
         replica.alerting.stored_within = TIMEOUT;
     }
-    let reports = (0..40).map(|n| replicas[n % 2].alerting.report(report()));
+    let reports = (0..40).map(|n| replicas[n % 2].alerting.report(vec![report()]));
     for taken in join_all(reports).await {
         taken.unwrap();
     }
@@ -180,7 +180,7 @@ async fn without_a_database_it_is_mailed_at_once_and_stored_later() {
     replica.documents.seem_away(true);
     let report = report();
     for _ in 0..3 {
-        let refused = replica.alerting.report(report.clone()).await;
+        let refused = replica.alerting.report(vec![report.clone()]).await;
         assert!(refused.is_err(), "it is to be repeated");
     }
     let to: Vec<_> = scene
@@ -193,7 +193,7 @@ async fn without_a_database_it_is_mailed_at_once_and_stored_later() {
     assert_eq!(to.len(), 2, "once to each administrator: {to:?}");
 
     replica.documents.seem_away(false);
-    replica.alerting.report(report.clone()).await.unwrap();
+    replica.alerting.report(vec![report.clone()]).await.unwrap();
     let incident = replica.only_incident().await;
     assert_eq!((incident.count, incident.mailings.len()), (1, 1));
     assert!(!incident.is_owing(), "nobody is mailed twice");
@@ -223,8 +223,35 @@ async fn without_database_and_mail_server_the_next_report_tries_again() {
     replica.alerting.sweep().await.unwrap();
     replica.documents.seem_away(true);
     scene.mailer.away.store(true, Ordering::SeqCst);
-    assert!(replica.alerting.report(report()).await.is_err());
+    assert!(replica.alerting.report(vec![report()]).await.is_err());
     scene.mailer.away.store(false, Ordering::SeqCst);
-    assert!(replica.alerting.report(report()).await.is_err());
+    assert!(replica.alerting.report(vec![report()]).await.is_err());
     assert_eq!(scene.mailer.mails.lock().len(), 2);
+}
+
+#[tokio::test]
+async fn reports_of_one_call_count_each_and_are_stored_together() {
+    let scene = Scene::new().await;
+    let replica = scene.replica();
+    let of = |fingerprint: &str| Report {
+        fingerprint: fingerprint.to_owned(),
+        ..report()
+    };
+    let (first, again) = (of("a"), of("a"));
+    let over = Report {
+        resolved: true,
+        count: 0,
+        ..of("b")
+    };
+    let reports = vec![first.clone(), again, first, of("b"), over];
+    for _ in 0..2 {
+        replica.alerting.report(reports.clone()).await.unwrap();
+    }
+    let mut found = replica.alerting.list(None, None, 10).await.unwrap().items;
+    found.sort_by(|a, b| a.fingerprint.cmp(&b.fingerprint));
+    let as_expected = |one: &Incident| (one.count, one.revision, one.state, one.mailings.len());
+    let found: Vec<_> = found.iter().map(as_expected).collect();
+    // The second change says that the mails are made.
+    assert_eq!(found, [(2, 2, State::Open, 1), (1, 2, State::Resolved, 2)]);
+    assert_eq!(replica.log().await.len(), 6);
 }

@@ -35,10 +35,10 @@ use server::{Contact, Server};
 use super::{
     Notification, NotificationId, To, digest,
     mail::SharedMailer,
-    preferences::{Decision, store::PreferenceStore},
+    preferences::{Decision, Preferences, store::PreferenceStore},
     recipients::{Recipient, store::RecipientStore},
     store::{Claim, Claimed, NotificationStore},
-    templates::Library,
+    templates::{Library, Reader},
 };
 use crate::{metrics as m, store::StoreError};
 
@@ -222,8 +222,8 @@ impl Dispatcher {
         }
     }
 
-    /// Claims mails and resolves the recipient and the wanted notifications of each, with one query
-    /// each for all of them.
+    /// Claims mails and resolves the recipient, their time zone and the wanted notifications of each,
+    /// with one query each for all of them.
     async fn claim_and_resolve(
         &self,
         claim: &Claim,
@@ -236,16 +236,14 @@ impl Dispatcher {
             true => Vec::new(),
             false => self.recipients.by_ids(&users).await?,
         };
-        // Preferences were already applied to new notifications when they were created.
-        let waited = claimed.iter().filter(|n| n.has_waited_by(claim.now));
-        let waited = self::users(waited.map(AsRef::as_ref));
-        let chosen = match waited.is_empty() {
+        let chosen = match users.is_empty() {
             true => HashMap::new(),
-            false => self.preferences.of_all(&waited).await?,
+            false => self.preferences.of_all(&users).await?,
         };
         let decide = |notification: &Notification| {
             let user = notification.to.user();
             match user.and_then(|user| chosen.get(&user)) {
+                // They were already applied to a new one when it was created.
                 Some(preferences) if notification.has_waited_by(claim.now) => {
                     preferences.decide(&notification.kind, claim.now)
                 }
@@ -253,9 +251,9 @@ impl Dispatcher {
             }
         };
         let resolve = |(id, notifications): (NotificationId, Vec<Claimed>)| {
-            let recipient = notifications
-                .first()
-                .map_or(MailRecipient::Unknown, |n| resolve_recipient(&n.to, &known));
+            let recipient = notifications.first().map_or(MailRecipient::Unknown, |n| {
+                resolve_recipient(&n.to, &known, &chosen)
+            });
             if is_early(&notifications, claim.now) {
                 let withheld = notifications
                     .into_iter()
@@ -335,11 +333,22 @@ fn users<'a>(notifications: impl Iterator<Item = &'a Notification>) -> Vec<Uuid>
     users
 }
 
-fn resolve_recipient(to: &To, known: &[Recipient]) -> MailRecipient {
+fn resolve_recipient(
+    to: &To,
+    known: &[Recipient],
+    chosen: &HashMap<Uuid, Preferences>,
+) -> MailRecipient {
     match to {
-        To::Address(address) => MailRecipient::at(address, address),
+        To::Address(address) => MailRecipient::at(address.as_str().into(), address),
         To::User(id) => match known.iter().find(|recipient| recipient.id == *id) {
-            Some(recipient) => MailRecipient::at(&recipient.username, &recipient.email),
+            Some(recipient) => {
+                let zone = chosen.get(id).map(|chosen| chosen.time_zone.clone());
+                let reader = Reader {
+                    name: recipient.username.clone(),
+                    zone: zone.unwrap_or_default(),
+                };
+                MailRecipient::at(reader, &recipient.email)
+            }
             None => MailRecipient::Unknown,
         },
     }

@@ -20,10 +20,11 @@ use crate::{
     notification::{
         Attempt, Notification, NotificationId, Outcome, Settled, State, Subject, digest,
         events::outcome_event,
+        gathering,
         mail::{Address, Mail, Sending, SharedMailer},
         preferences::Decision,
         store::{Claimed, NotificationStore},
-        templates::{Body, Library, RenderError},
+        templates::{Body, Library, Reader, RenderError},
     },
 };
 
@@ -36,8 +37,8 @@ const STORE_AGAIN: Duration = Duration::from_millis(500);
 
 /// The recipient of a mail, after the lookup.
 pub(super) enum MailRecipient {
-    /// The name and the address are known.
-    Known { name: String, address: Address },
+    /// The address is known, and who reads the mail.
+    Known { reader: Reader, address: Address },
     /// An account whose event has not arrived yet.
     Unknown,
     /// The address cannot be used.
@@ -45,12 +46,9 @@ pub(super) enum MailRecipient {
 }
 
 impl MailRecipient {
-    pub(super) fn at(name: &str, address: &str) -> Self {
+    pub(super) fn at(reader: Reader, address: &str) -> Self {
         match address.parse() {
-            Ok(address) => Self::Known {
-                name: name.to_owned(),
-                address,
-            },
+            Ok(address) => Self::Known { reader, address },
             Err(_) => Self::Unusable,
         }
     }
@@ -165,7 +163,9 @@ impl Sender {
             let notification = claimed.notification();
             match decision {
                 Decision::Suppress(why) => notification.withhold(why.to_string(), now),
-                Decision::Defer(until) => notification.postpone(*until, now),
+                Decision::Defer(until) => {
+                    gathering::after_quiet_hours(notification, *until).postpone(*until, now)
+                }
                 Decision::Deliver => notification.postpone(again, now),
             }
         });
@@ -189,8 +189,8 @@ impl Sender {
                 Contact::NotTried,
             )
         };
-        let (name, address) = match recipient {
-            MailRecipient::Known { name, address } => (name, address),
+        let (reader, address) = match recipient {
+            MailRecipient::Known { reader, address } => (reader, address),
             MailRecipient::Unknown => {
                 return refused(
                     Outcome::Temporary,
@@ -201,7 +201,7 @@ impl Sender {
                 return refused(Outcome::Permanent, "the recipient's address cannot be used");
             }
         };
-        let (subject, body) = match self.words(notifications, &name).await {
+        let (subject, body) = match self.words(notifications, reader).await {
             Ok(words) => words,
             Err(error) => return refused(Outcome::Permanent, &format!("template: {error}")),
         };
@@ -240,15 +240,15 @@ impl Sender {
     async fn words(
         &self,
         notifications: &[Claimed],
-        recipient: &str,
+        reader: Reader,
     ) -> Result<(Subject, Body), RenderError> {
         let templates = &self.templates;
         if let [one] = notifications {
-            let body = templates.body(&one.kind, &one.data, recipient).await?;
+            let body = templates.body(&one.kind, &one.data, reader).await?;
             return Ok((one.subject.clone(), body));
         }
         let data = digest::data(notifications);
-        let body = templates.body(digest::TEMPLATE, &data, recipient).await?;
+        let body = templates.body(digest::TEMPLATE, &data, reader).await?;
         Ok((digest::subject(notifications), body))
     }
 

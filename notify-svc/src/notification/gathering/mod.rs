@@ -270,6 +270,17 @@ impl Tallies {
     }
 }
 
+/// The group of the notifications that wait for the end of their recipient's quiet hours.
+pub const QUIET: &str = "quiet";
+
+/// The notification, to be sent at `until`, when the quiet hours end, with the others of these quiet
+/// hours.
+#[must_use]
+pub fn after_quiet_hours(notification: Notification, until: Timestamp) -> Notification {
+    let why = "QUIET_HOURS: made in quiet hours; it is sent when they end";
+    notification.gathered(QUIET, why, until)
+}
+
 /// The rule that decides.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Rule {
@@ -299,8 +310,7 @@ impl Rule {
         }
         if notification.has_waited() {
             let until = notification.due_at;
-            let why = "QUIET_HOURS: made in quiet hours; it is sent when they end";
-            return notification.gathered("quiet", why, until);
+            return after_quiet_hours(notification, until);
         }
         let mut keys = occasion.keys(&notification.to);
         let (about, sender) = (keys.next().unwrap_or_default(), keys.next());

@@ -30,7 +30,7 @@ pub struct Preferences {
     pub muted: BTreeSet<String>,
     /// The quiet hours.
     pub quiet_hours: QuietHours,
-    /// The user's time zone.
+    /// The user's time zone: of the times in mails, and of the quiet hours unless they have their own.
     pub time_zone: Zone,
 }
 

@@ -15,13 +15,14 @@ use slipway_rpc::{
     error::{Fault, FieldError, Kind},
 };
 use slipway_runtime::{clock::SharedClock, zone::Zone};
+use tokio::sync::Notify;
 use tonic::{Request, Response, Status};
 
 use super::{
     Mode, Preferences, QuietHours,
     store::{PreferenceStore, SavedPreferences},
 };
-use crate::notification::templates::Library;
+use crate::notification::{To, store::NotificationStore, templates::Library};
 
 /// The service.
 pub(crate) struct PreferenceApi {
@@ -29,6 +30,9 @@ pub(crate) struct PreferenceApi {
     /// Knows all notification types.
     pub(crate) templates: Arc<Library>,
     pub(crate) clock: SharedClock,
+    pub(crate) notifications: NotificationStore,
+    /// Wakes the dispatcher of this process.
+    pub(crate) due: Arc<Notify>,
 }
 
 #[tonic::async_trait]
@@ -59,6 +63,11 @@ impl PreferenceService for PreferenceApi {
             .preferences
             .choose(user, preferences, request.revision, now);
         let chosen = chosen.await.map_err(Fault::from)?.ok_or_else(changed)?;
+        // The quiet hours may be other ones now.
+        let woken = self.notifications.wake(&To::User(user), now).await;
+        if woken.map_err(Fault::from)? > 0 {
+            self.due.notify_one();
+        }
         Ok(Response::new(UpdatePreferencesResponse {
             preferences: Some(shown(chosen, types)),
         }))

@@ -2,9 +2,9 @@
 //! and the log of outcomes.
 
 mod claims;
+mod corrections;
 mod page;
 mod stored;
-mod withdrawals;
 
 #[cfg(test)]
 mod tests;
@@ -24,8 +24,10 @@ pub use page::{Direction, Query};
 pub use stored::Claimed;
 pub(crate) use stored::Stored;
 
-use self::stored::{BY_DIGEST, BY_EVENT, BY_KIND, BY_RECIPIENT, BY_STATE, CLAIMED, DUE};
-use super::{Attempt, Filter, Notification, NotificationId, State, To, digest::LARGEST};
+use self::stored::{BY_DIGEST, BY_EVENT, BY_KIND, BY_RECIPIENT, BY_STATE, CLAIMED, DUE, QUEUED};
+use super::{
+    Attempt, Filter, Notification, NotificationId, State, To, digest::LARGEST, gathering::QUIET,
+};
 use crate::store::{StoreError, search::Search};
 
 /// Number of notifications to read at a time when the filter may reject some of them.
@@ -126,6 +128,34 @@ impl NotificationStore {
         };
         let (taken_back, _) = self.change(ended, take_back).await?;
         Ok(taken_back.len())
+    }
+
+    /// Makes those notifications of `to` due `now` that wait for the end of quiet hours: it is decided
+    /// again about them. Returns how many.
+    ///
+    /// # Errors
+    /// If the database is unavailable. Some may be due: try again.
+    pub async fn wake(&self, to: &To, now: Timestamp) -> Result<usize, StoreError> {
+        let quiet = Part::first(READ, format_args!("{to} {QUIET}"));
+        let (mut woken, mut last) = (0, None);
+        loop {
+            let found: Vec<Stored> = self.0.list(&QUEUED, &quiet.clone().behind(last)).await?;
+            let Some(newest) = found.last() else {
+                return Ok(woken);
+            };
+            last = Some(newest.notification.id);
+            let waits = |stored: &Stored| stored.notification.due_at > now;
+            let waiting = found.into_iter().filter(waits).collect();
+            let due = |stored: &Stored| {
+                stored.changed(Notification {
+                    due_at: now,
+                    updated_at: now,
+                    ..stored.notification.clone()
+                })
+            };
+            // One that was changed in the meantime is being sent, or withdrawn.
+            woken += self.change(waiting, due).await?.0.len();
+        }
     }
 
     /// A notification.

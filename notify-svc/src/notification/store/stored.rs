@@ -24,6 +24,8 @@ pub(super) const BY_DIGEST: Index = Index::list("by_digest");
 pub(super) const DUE: Index = Index::list("due");
 /// Queued notifications of each group.
 pub(super) const QUEUED: Index = Index::list("queued");
+/// Queued notifications about each release and its tasks.
+pub(super) const OF_RELEASE: Index = Index::list("of_release");
 /// Notifications being sent, by the end of their claim.
 pub(super) const CLAIMED: Index = Index::list("claimed");
 
@@ -154,6 +156,7 @@ impl Document for Stored {
             BY_DIGEST,
             DUE,
             QUEUED,
+            OF_RELEASE,
             CLAIMED,
         ],
     )
@@ -194,6 +197,9 @@ impl Document for Stored {
             entries.list(&DUE, "", by_time(*due_at, id));
             if let Some(group) = &group {
                 entries.list(&QUEUED, group, id);
+            }
+            if let Some(release) = self.notification.release() {
+                entries.list(&OF_RELEASE, release, id);
             }
         }
         if let Some(held) = &self.held {

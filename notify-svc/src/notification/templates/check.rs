@@ -6,7 +6,7 @@ use serde::Serialize;
 use serde_json::{Map, Value};
 use slipway_runtime::text::{check_line, check_lines, is_blank, shortened};
 
-use super::{Content, Part, Source, Templates, sample};
+use super::{Content, Part, Reader, Source, Templates, sample};
 
 /// Characters of the subject's template at most.
 const LONGEST_SUBJECT: usize = 1000;
@@ -214,10 +214,10 @@ fn renders(with: &Templates, kind: &str, sample: &Map<String, Value>) -> Vec<Fla
     };
     let mut flaws = Vec::new();
     for part in Part::ALL {
-        let recipient = (part != Part::Subject).then_some("ada");
+        let recipient = (part != Part::Subject).then(|| Reader::from("ada"));
         // With everything that an event can have, and with no more than it must have.
         let flaw = [sample, &lean].into_iter().find_map(|data| {
-            match with.part(kind, part, &present(data), recipient) {
+            match with.part(kind, part, &present(data), recipient.as_ref()) {
                 Ok(text) if part == Part::Subject => line(&text),
                 Ok(_) => None,
                 Err(error) => Some(Flaw::of(

@@ -12,9 +12,14 @@ use minijinja::{
     tests,
     value::{FunctionArgs, FunctionResult, Kwargs, Rest},
 };
+use slipway_runtime::zone::Zone;
 
 /// Bytes of a text at most that a filter makes.
 pub(super) const LONGEST: usize = 32 * 1024;
+
+/// The variable with the name of the recipient's time zone, for [`when`]. Templates cannot use it:
+/// its name has spaces.
+pub(super) const ZONE: &str = "zone of the recipient";
 
 /// What a filter makes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -217,10 +222,19 @@ fn truncate(text: Cow<'_, str>, length: Option<usize>) -> String {
     begin.chain(['…']).take(length).collect()
 }
 
-/// The filter `when`: a time for people. What is no time stays as it is.
-fn when(text: Cow<'_, str>) -> String {
-    match text.parse::<Timestamp>() {
-        Ok(time) => time.strftime("%A, %-d %B %Y, %H:%M UTC").to_string(),
-        Err(_) => text.into_owned(),
+/// The filter `when`: a time for people, in the recipient's time zone. What is no time stays as it
+/// is.
+fn when(state: &mut State, text: Cow<'_, str>) -> String {
+    let Ok(time) = text.parse::<Timestamp>() else {
+        return text.into_owned();
+    };
+    let zone = state.lookup(ZONE);
+    let zone = zone.as_ref().and_then(|zone| zone.as_str());
+    let zone: Zone = zone.and_then(|zone| zone.parse().ok()).unwrap_or_default();
+    let time = time.to_zoned(zone.rules().clone());
+    let text = time.strftime("%A, %-d %B %Y, %H:%M");
+    match zone.name() {
+        "UTC" => format!("{text} UTC"),
+        name => format!("{text} ({name})"),
     }
 }

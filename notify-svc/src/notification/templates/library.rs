@@ -20,8 +20,8 @@ use slipway_runtime::life::Background;
 use tokio::sync::{Mutex, OnceCell};
 
 use super::{
-    Body, Content, RenderError, Source, Templates, Variable, Version, built_in, check, sample,
-    store::TemplateStore, threads::Threads,
+    Body, Content, Reader, RenderError, Source, Templates, Variable, Version, built_in, check,
+    sample, store::TemplateStore, threads::Threads,
 };
 use crate::{notification::Subject, store::StoreError};
 
@@ -107,12 +107,12 @@ impl Library {
         &self,
         kind: &str,
         data: &Value,
-        recipient: &str,
+        recipient: impl Into<Reader>,
     ) -> Result<Body, RenderError> {
         let (current, kind, data) = (self.current(), kind.to_owned(), data.clone());
-        let recipient = recipient.to_owned();
+        let recipient = recipient.into();
         self.for_mails
-            .run(move || current.templates.body(&kind, &data, &recipient))
+            .run(move || current.templates.body(&kind, &data, recipient))
             .await
     }
 

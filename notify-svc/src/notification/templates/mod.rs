@@ -9,7 +9,7 @@
 //! | `recipient` | name of who gets it; not in the subject |
 //! | `publicUrl` | where Slipway is found by its users, without a slash at the end |
 //!
-//! and the filter `when`, which writes a time for people. In HTML everything is escaped.
+//! and the filter `when`, which writes a time for people, in the recipient's time zone. In HTML everything is escaped.
 //!
 //! No template and no event can use up memory, stack or time: [`language`] says what a
 //! template may use, [`filters`] bounds what it computes with, a template has fuel for so
@@ -35,7 +35,8 @@ use minijinja::{
     Environment, ErrorKind, UndefinedBehavior, Value, context, default_auto_escape_callback,
     value::Serde,
 };
-use slipway_runtime::text::is_blank;
+use serde_json::json;
+use slipway_runtime::{text::is_blank, zone::Zone};
 
 use super::Subject;
 
@@ -60,6 +61,25 @@ const LONGEST: usize = 256 * 1024;
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("{0}")]
 pub struct RenderError(String);
+
+/// Who reads a mail.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Reader {
+    /// Their name.
+    pub name: String,
+    /// The time zone of the times in the mail.
+    pub zone: Zone,
+}
+
+impl From<&str> for Reader {
+    /// A reader of this name whose time zone is not known: UTC.
+    fn from(name: &str) -> Self {
+        Self {
+            name: name.to_owned(),
+            zone: Zone::default(),
+        }
+    }
+}
 
 /// The words of a mail, its subject aside.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -139,11 +159,12 @@ impl Templates {
         &self,
         kind: &str,
         data: &serde_json::Value,
-        recipient: &str,
+        recipient: impl Into<Reader>,
     ) -> Result<Body, RenderError> {
+        let recipient = recipient.into();
         Ok(Body {
-            text: self.part(kind, Part::Text, data, Some(recipient))?,
-            html: self.part(kind, Part::Html, data, Some(recipient))?,
+            text: self.part(kind, Part::Text, data, Some(&recipient))?,
+            html: self.part(kind, Part::Html, data, Some(&recipient))?,
         })
     }
 
@@ -152,12 +173,17 @@ impl Templates {
         kind: &str,
         part: Part,
         data: &serde_json::Value,
-        recipient: Option<&str>,
+        recipient: Option<&Reader>,
     ) -> Result<String, RenderError> {
         let fields = Value::from(Serde(data));
         let common = context! { publicUrl => self.public_url.as_str(), ..fields };
         let variables = match recipient {
-            Some(recipient) => context! { recipient => recipient, ..common },
+            Some(Reader { name, zone }) => {
+                let zone = json!({ filters::ZONE: zone.name() });
+                let zone = Value::from(Serde(&zone));
+                let common = context! { ..zone, ..common };
+                context! { recipient => name.as_str(), ..common }
+            }
             None => common,
         };
         let mut output = limited::Output::new(LONGEST);

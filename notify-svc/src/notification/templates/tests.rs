@@ -183,3 +183,25 @@ fn a_long_subject_is_cut_and_stays_one_line() {
     assert_eq!(subject.as_str().chars().count(), 200);
     assert!(!subject.as_str().contains(char::is_control));
 }
+
+#[test]
+fn times_are_in_the_time_zone_of_the_reader() {
+    let templates = Templates::built_in("https://slipway.example.com");
+    let data = serde_json::Value::Object(sample_of("task.assigned").unwrap());
+    let of = |zone: &str| {
+        let reader = Reader {
+            name: "ada".to_owned(),
+            zone: zone.parse().unwrap(),
+        };
+        templates.body("task.assigned", &data, reader).unwrap()
+    };
+    for (zone, expected) in [
+        ("UTC", "Monday, 5 January 2026, 16:00 UTC"),
+        ("Asia/Tokyo", "Tuesday, 6 January 2026, 01:00 (Asia/Tokyo)"),
+    ] {
+        let body = of(zone);
+        assert!(body.text.contains(expected), "{}", body.text);
+        let html = body.html.replace("&#x2f;", "/");
+        assert!(html.contains(expected), "{html}");
+    }
+}

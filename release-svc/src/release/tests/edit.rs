@@ -234,6 +234,11 @@ fn an_owner_may_change_the_reminder_and_nothing_else() {
             .code()
     };
     assert_eq!(code(developer(&bob), reminder()), "NOT_ASSIGNEE");
+    let of_bob = release.change_task(id, developer(&bob), None, reminder(), at(1));
+    assert_eq!(
+        of_bob.unwrap_err().to_string(),
+        "The task is assigned to ada; only they and admins can change its reminder."
+    );
     let more = TaskChange {
         priority: Some(Priority::Low),
         ..reminder()

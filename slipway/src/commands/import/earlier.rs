@@ -12,11 +12,13 @@ use crate::{
 /// A release with the plan's name and version exists.
 #[derive(Debug, thiserror::Error)]
 #[error(
-    "ALREADY_IMPORTED: there is a release {name} with this version, with the id {id}; nothing was \
-     created (--force imports the plan once more)"
+    "ALREADY_IMPORTED: the release {name} {version} exists already, with the id {id}. Nothing was \
+     created. With --force the plan is imported once more."
 )]
 pub struct AlreadyImported {
     name: String,
+    /// "with the version 1.0".
+    version: String,
     id: String,
 }
 
@@ -48,7 +50,11 @@ pub(super) async fn check(client: &Client, plan: &Plan) -> anyhow::Result<()> {
         });
         if let Some(Known { id, name, .. }) = same {
             let (name, id) = (escape(&name), escape(&id));
-            return Err(AlreadyImported { name, id }.into());
+            let version = match version.as_str() {
+                "" => "without a version".to_owned(),
+                version => format!("with the version {}", escape(version)),
+            };
+            return Err(AlreadyImported { name, version, id }.into());
         }
         cursor = page.next_cursor;
         if cursor.is_none() {

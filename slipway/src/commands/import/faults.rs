@@ -8,15 +8,13 @@ use release_svc::{
 };
 use slipway_runtime::{rfc3339, text, zone::UnknownZone};
 
-use super::plan::{Plan, PlannedRecurrence, PlannedTask};
+use super::plan::{MAX_ORDER_INDEX, Plan, PlannedRecurrence, PlannedTask};
 
 /// The limits of the API.
 const MAX_TASKS: usize = 500;
 const MAX_TITLE: usize = 200;
 const MAX_DESCRIPTION: usize = 8_000;
 const MAX_VERSION: usize = 100;
-/// The largest integer that every JSON parser reads exactly.
-const MAX_ORDER_INDEX: i64 = (1 << 53) - 1;
 
 /// The faults of a plan, each with its field.
 #[derive(Debug, Default, PartialEq, Eq)]
@@ -84,7 +82,9 @@ impl Faults {
         if let Err(rule) = Tags::new(task.tags.iter().map(String::as_str)) {
             self.add(&format!("{place}.tags"), rule);
         }
-        if let Some(Err(rule)) = task.remind_before_minutes.map(RemindBefore::new) {
+        let reminder = task.remind_before_minutes;
+        let reminder = reminder.map(|minutes| u32::try_from(minutes).unwrap_or(u32::MAX));
+        if let Some(Err(rule)) = reminder.map(RemindBefore::new) {
             self.add(&format!("{place}.remindBeforeMinutes"), rule);
         }
         let due = task.due_at.as_deref().map(|text| {

@@ -8,7 +8,7 @@ use std::{
 
 use release_svc::release::Priority;
 use serde::{Deserialize, Serialize};
-use slipway_runtime::text::kept_line;
+use slipway_runtime::{json::whole, text::kept_line};
 
 use super::{faults::Faults, requests::NewRelease};
 use crate::{
@@ -25,6 +25,12 @@ const FILE_LIMIT: u64 = 16 * 1024 * 1024;
 /// Maximum bytes of the request that is made from a plan. The server accepts 1 MiB; this leaves
 /// some room.
 const REQUEST_LIMIT: usize = 900 * 1024;
+
+/// The largest integer that every JSON parser reads exactly.
+pub(super) const MAX_ORDER_INDEX: i64 = (1 << 53) - 1;
+
+/// Minutes before the due time at most at which an owner can be reminded: 30 days.
+pub(super) const MAX_REMINDER: i64 = 43_200;
 
 /// A release to be created.
 #[derive(Debug, Deserialize)]
@@ -46,7 +52,11 @@ pub(super) struct PlannedTask {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(super) description: Option<String>,
     pub(super) assignee: String,
-    #[serde(skip_serializing_if = "Option::is_none")]
+    #[serde(
+        default,
+        deserialize_with = "whole::<MAX_ORDER_INDEX, _>",
+        skip_serializing_if = "Option::is_none"
+    )]
     pub(super) order_index: Option<i64>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(super) due_at: Option<String>,
@@ -54,8 +64,12 @@ pub(super) struct PlannedTask {
     pub(super) priority: Option<Priority>,
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub(super) tags: Vec<String>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub(super) remind_before_minutes: Option<u32>,
+    #[serde(
+        default,
+        deserialize_with = "whole::<MAX_REMINDER, _>",
+        skip_serializing_if = "Option::is_none"
+    )]
+    pub(super) remind_before_minutes: Option<i64>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(super) recurrence: Option<PlannedRecurrence>,
 }
@@ -119,6 +133,12 @@ pub(super) fn read(path: &Path) -> Result<Plan, PlanError> {
     // In the form that the server stores, to find the release again.
     plan.name = kept_line(&plan.name);
     plan.version = plan.version.as_deref().map(kept_line);
+    for task in plan.tasks.iter_mut().chain(&mut plan.hotfix) {
+        // As in a mention.
+        if let Some(name) = task.assignee.strip_prefix('@') {
+            task.assignee = name.to_owned();
+        }
+    }
     let faults = Faults::of(&plan);
     if faults != Faults::default() {
         return Err(PlanError::Faulty { path, faults });
@@ -231,7 +251,10 @@ mod tests {
         );
         let error = refusal(r#"{"title": "T", "assignee": "ada", "orderIndex": "1"}"#);
         assert!(
-            error.contains("tasks[0].orderIndex must be a whole number (line"),
+            error.contains(
+                "tasks[0].orderIndex must be a whole number from 0 to 9007199254740991, without a \
+                 point or an exponent (line"
+            ),
             "{error}"
         );
         assert!(read_text(b"").is_err());

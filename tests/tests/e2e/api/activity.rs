@@ -1,12 +1,14 @@
 //! GET /activity: the activity feed as a list.
 
+use reqwest::Method;
 use serde_json::{Value, json};
 use slipway_tests::{
     Client, Process, Team,
     team::{id, task_ids},
+    until,
 };
 
-use super::{begin, completed_release, finish, items, members, pluck, settled, start};
+use super::{begin, call, completed_release, finish, items, members, pluck, settled, start};
 
 /// Three registrations; a release with one task, which is done and completed; a release with two
 /// tasks, of which the first is started.
@@ -144,8 +146,27 @@ async fn entries_are_filtered_by_release() -> anyhow::Result<()> {
         pluck(&entries, "type"),
         ["release.completed", "release.ready", "release.created"]
     );
-    let query = format!("releaseId={}", super::UNKNOWN);
-    assert!(list(&team.admin, &query).await?.is_empty());
+    // The feed keeps what it knows of a deleted release.
+    let other = team.release("Deleted", &[0]).await?;
+    let other = id(&other);
+    let path = format!("/releases/{other}");
+    call(&team.admin, Method::DELETE, &path).await?.expect(204);
+    let query = format!("releaseId={other}");
+    let deleted = until(async || {
+        let entries = list(&team.admin, &query).await?;
+        let kinds = pluck(&entries, "type");
+        anyhow::ensure!(
+            kinds.iter().any(|kind| *kind == "release.deleted"),
+            "{kinds:?}"
+        );
+        Ok(())
+    });
+    deleted.await?;
+    let unknown = format!("releaseId={}", super::UNKNOWN);
+    for path in ["/activity", "/activity/stream"] {
+        let refused = team.admin.get(&format!("{path}?{unknown}")).await?;
+        refused.refused(404, "RELEASE_NOT_FOUND");
+    }
     Ok(())
 }
 

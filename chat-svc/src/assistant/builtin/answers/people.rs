@@ -1,6 +1,6 @@
 //! Who works on what.
 
-use std::fmt::Write as _;
+use std::{cmp::Reverse, fmt::Write as _};
 
 use super::{
     MAX_NAMED, blocker, due_note, of_releases, placed, reason, scope, tell_limits, tell_own_limit,
@@ -8,6 +8,7 @@ use super::{
 use crate::{
     assistant::builtin::{
         question::Question,
+        vocabulary::COMPLETED,
         words::{count, moment, person, quoted, sentence},
     },
     prompt::{Blocker, NextTask, ReleaseFacts, TaskFacts, TaskState, Work},
@@ -23,13 +24,15 @@ pub(super) fn of_others(work: &Work, question: &Question<'_>) -> String {
     let caller = work.caller.username.as_str();
     let people = question.others.iter().copied();
     let people = people.chain(question.names_caller.then_some(caller));
-    let told = people.map(|name| of_person(work, &question.releases, name));
+    let told = people.map(|name| of_person(work, question, name));
     told.collect::<Vec<_>>().join("\n")
 }
 
 /// What a person works on, their next task and what blocks it, and how many of their tasks are
-/// completed: in these releases, or in all that were read.
-pub(super) fn of_person(work: &Work, releases: &[&ReleaseFacts], name: &str) -> String {
+/// completed: in the releases that are named, or in all that were read. If the question is about
+/// completed tasks, also which.
+pub(super) fn of_person(work: &Work, question: &Question<'_>, name: &str) -> String {
+    let releases = question.releases.as_slice();
     let who = person(work, name);
     let is_caller = who == "you";
     let (is, has) = match is_caller {
@@ -89,9 +92,14 @@ pub(super) fn of_person(work: &Work, releases: &[&ReleaseFacts], name: &str) -> 
         });
     }
     let is_done = |task: &&&TaskFacts| task.state == TaskState::Completed;
-    let done = tasks.iter().filter(is_done).count();
+    let mut done: Vec<_> = tasks.iter().filter(is_done).collect();
+    done.sort_by_key(|task| Reverse(task.completed_at));
     let (who, all) = (sentence(who), count(tasks.len(), "task"));
-    let _ = write!(text, " {who} {has} completed {done} of {all}.");
+    let _ = write!(text, " {who} {has} completed {} of {all}.", done.len());
+    if question.says(COMPLETED) && !done.is_empty() {
+        let titles: Vec<_> = done.iter().map(|task| placed(task)).collect();
+        let _ = write!(text, " Completed last: {}.", first(&titles, ", "));
+    }
     let mut text = sentence(&text);
     tell_limit(&mut text);
     text

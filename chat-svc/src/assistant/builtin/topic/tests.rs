@@ -100,6 +100,8 @@ fn questions_are_understood_however_they_are_put() {
             &[
                 "How many tasks do I have?",
                 "what have I completed",
+                "what did I complete?",
+                "which tasks did I finish?",
                 "what has ada completed?",
                 "How many have I finished?",
             ],

@@ -2,10 +2,10 @@
 
 mod claims;
 mod confirmations;
+mod corrections;
 mod gathered;
 mod lists;
 mod outcomes;
-mod withdrawals;
 
 use std::sync::Arc;
 

@@ -7,7 +7,7 @@ use slipway_tests::team::task_ids;
 
 use super::{
     super::{begin, call, finish, invalid, start},
-    has, items, listed, put,
+    has, listed, put,
 };
 
 /// Quiet hours around the current time, in UTC.
@@ -146,6 +146,7 @@ async fn quiet_hours_defer_all_but_hotfixes() -> anyhow::Result<()> {
     let due: Timestamp = waiting[0]["dueAt"].as_str().unwrap_or_default().parse()?;
     let wait = due.duration_since(Timestamp::now());
     assert!(wait > SignedDuration::from_mins(110) && wait <= SignedDuration::from_hours(2));
+    team.release("Summer", &[0]).await?;
 
     for task in task_ids(&release) {
         begin(ada, &task).await?.expect(200);
@@ -164,11 +165,8 @@ async fn quiet_hours_defer_all_but_hotfixes() -> anyhow::Result<()> {
     let sent = listed(ada, "/notifications?status=SENT", 1, has("SENT")).await?;
     assert_eq!(sent[0]["type"], "task.hotfix_added");
     assert!(super::mail(&server, &sent[0]).await?.contains("Repair it"));
-    let still = ada
-        .get("/notifications?type=task.assigned")
-        .await?
-        .expect(200);
-    assert_eq!(items(&still)?[0]["status"], "QUEUED");
+    let assigned = "/notifications?type=task.assigned&status=QUEUED";
+    listed(ada, assigned, 1, has("QUEUED")).await?;
     Ok(())
 }
 
@@ -185,5 +183,57 @@ async fn a_mail_that_waits_is_withdrawn_when_its_task_is_deleted() -> anyhow::Re
     let withdrawn = listed(ada, "/notifications", 1, has("SUPPRESSED")).await?;
     let reason = withdrawn[0]["reason"].as_str().unwrap_or_default();
     assert!(reason.starts_with("TASK_DELETED: "), "{reason}");
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_mail_that_it_is_your_turn_is_withdrawn_when_it_is_not_true_any_more()
+-> anyhow::Result<()> {
+    let (_server, team) = start(2).await?;
+    let [ada, ben] = [&team.developers[0], &team.developers[1]];
+    let release = team.release("Spring", &[1, 0, 0]).await?;
+    let defer = json!({"quietHours": quiet_now("DEFER")});
+    put(ada, "/preferences", &defer, &[]).await?.expect(200);
+    let tasks = task_ids(&release);
+    begin(ben, &tasks[0]).await?.expect(200);
+    finish(ben, &tasks[0]).await?.expect(200);
+    let ready = "/notifications?type=task.ready";
+    listed(ada, ready, 1, has("QUEUED")).await?;
+    begin(ada, &tasks[1]).await?.expect(200);
+    let withdrawn = listed(ada, ready, 1, has("SUPPRESSED")).await?;
+    let reason = withdrawn[0]["reason"].as_str().unwrap_or_default();
+    assert!(reason.starts_with("TASK_STARTED: "), "{reason}");
+    Ok(())
+}
+
+#[tokio::test]
+async fn times_in_a_mail_are_in_the_recipients_time_zone() -> anyhow::Result<()> {
+    let (server, team) = start(1).await?;
+    let ada = &team.developers[0];
+    let tokyo = json!({"timeZone": "Asia/Tokyo"});
+    put(ada, "/preferences", &tokyo, &[]).await?.expect(200);
+    let task = json!({"title": "Build", "assignee": "dev-0", "dueAt": "2030-01-01T16:00:00Z"});
+    let release = json!({"name": "Spring", "tasks": [task]});
+    team.admin.post("/releases", &release).await?.expect(201);
+    let sent = listed(ada, "/notifications", 1, has("SENT")).await?;
+    let mail = super::mail(&server, &sent[0]).await?.replace("=\r\n", "");
+    assert!(
+        mail.contains("due Wednesday, 2 January 2030, 01:00 (Asia/Tokyo)"),
+        "{mail}"
+    );
+    Ok(())
+}
+
+#[tokio::test]
+async fn mails_that_wait_for_quiet_hours_are_sent_when_these_are_switched_off() -> anyhow::Result<()>
+{
+    let (_server, team) = start(1).await?;
+    let ada = &team.developers[0];
+    let defer = json!({"quietHours": quiet_now("DEFER")});
+    put(ada, "/preferences", &defer, &[]).await?.expect(200);
+    team.release("Spring", &[0]).await?;
+    listed(ada, "/notifications", 1, has("QUEUED")).await?;
+    put(ada, "/preferences", &json!({}), &[]).await?.expect(200);
+    listed(ada, "/notifications", 1, has("SENT")).await?;
     Ok(())
 }

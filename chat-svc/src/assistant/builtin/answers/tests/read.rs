@@ -206,6 +206,46 @@ fn a_release_whose_name_is_an_ordinary_word_is_found() {
 }
 
 #[test]
+fn a_task_whose_title_is_an_ordinary_word_is_found_before_a_verb() {
+    let mut work = named();
+    work.releases.truncate(1);
+    "ship".clone_into(&mut work.releases[0].tasks[3].title);
+    begin(
+        &work,
+        &[
+            (
+                "when is ship due?",
+                "“ship” in Spring is due on 6 March 2026",
+            ),
+            ("is ship done?", "“ship” in Spring belongs to grace"),
+            ("has ship started", "“ship” in Spring belongs to grace"),
+            ("when can ship start?", "“ship” in Spring belongs to grace"),
+            ("who owns ship?", "“ship” in Spring belongs to grace"),
+            ("why is ship blocked?", "“ship” in Spring cannot start"),
+            ("did we ship Spring?", "Spring is open"),
+        ],
+    );
+}
+
+#[test]
+fn the_completed_tasks_are_named_when_they_are_asked_for() {
+    let mut work = named();
+    work.releases.truncate(1);
+    for question in ["what did I complete?", "what have I completed?"] {
+        let text = answer(&work, question);
+        let expected =
+            "You have completed 1 of 3 tasks. Completed last: “Freeze the branch” in Spring.";
+        assert!(text.ends_with(expected), "{question}: {text}");
+    }
+    let text = answer(&work, "what has grace finished?");
+    assert!(
+        text.ends_with("Completed last: “Build the images” in Spring."),
+        "{text}"
+    );
+    assert!(!answer(&work, "what is grace doing?").contains("Completed last"));
+}
+
+#[test]
 fn the_states_are_understood() {
     let test = "“Test the upgrade” in Spring (ada), since 4 March 2026, 10:00 UTC, overdue since 3 March 2026, 12:00 UTC";
     let all = format!("1 task in the releases is in process:\n- {test}");
