@@ -108,8 +108,8 @@ pub const SYSTEM: Topic = Topic {
 /// id of the administrator or of the session's user.
 pub const ADMIN: Topic = Topic {
     name: "slipway.admin",
-    about: "what administrators change of Slipway itself",
-    key: "id of the administrator",
+    about: "what administrators change of Slipway itself, ends of sessions, changes of passwords",
+    key: "id of the administrator, or of the account",
     partitions: 3,
 };
 

@@ -64,6 +64,7 @@ const CHAT: &str = "chat-svc";
 const NOTIFY: &str = "notify-svc";
 
 const ACCOUNTS: (&str, &str) = (RELEASE, "accounts");
+const SIGN_INS: (&str, &str) = (RELEASE, "sessions");
 const RELEASES: (&str, &str) = (RELEASE, "releases");
 const COMMENTS: (&str, &str) = (FORUM, "comments");
 const SESSIONS: (&str, &str) = (CHAT, "sessions");
@@ -127,6 +128,7 @@ pub(super) const COLLECTIONS: &[Described] = &[
             ("user.email", Text, Unique("email")),
             ("user.role", Text, None),
             ("user.createdAt", Time, None),
+            ("revision", Number, None),
             ("passwordHash", Text, None),
         ],
         keys: &[
@@ -153,6 +155,32 @@ pub(super) const COLLECTIONS: &[Described] = &[
             ("count", Number, None),
         ],
         keys: &[("by_hour", "empty; by hour")],
+    },
+    Described {
+        of: SIGN_INS,
+        what: "What a sign-in begins. Secrets are stored as digests only.",
+        kept: "a day after it has ended or expired, or for `SLIPWAY_TOKEN_TTL` if that is longer.",
+        fields: &[
+            ("id", Uuid, Id),
+            ("revision", Number, None),
+            ("user", Uuid, None),
+            ("kind", Text, None),
+            ("place.userAgent", Text, None),
+            ("createdAt", Time, None),
+            ("lastSeenAt", Time, None),
+            ("expiresAt", Time, None),
+            ("generation", Number, None),
+        ],
+        keys: &[
+            (
+                "live",
+                "the user, while it has not ended; in the order of sign-ins",
+            ),
+            (
+                "by_end",
+                "`ended`, by that time; or `open`, by the time when it expires",
+            ),
+        ],
     },
     Described {
         of: COMMENTS,
@@ -502,6 +530,7 @@ const fn reference(
 pub(super) const REFERENCES: &[Reference] = &[
     reference(RELEASES, "createdBy.id", ACCOUNTS, "user.id"),
     reference(RELEASES, "tasks[].assignee.id", ACCOUNTS, "user.id"),
+    reference(SIGN_INS, "user", ACCOUNTS, "user.id"),
     reference(COMMENTS, "Comment.comment.task", RELEASES, "tasks[].id"),
     reference(
         COMMENTS,
