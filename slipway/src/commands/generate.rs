@@ -37,8 +37,10 @@ pub fn man(dir: Option<&Path>) -> anyhow::Result<()> {
         .with_context(|| format!("{} cannot be written", dir.display()))
 }
 
-/// The command without `help` among its commands and theirs: it has no page of its own.
+/// The command with `help` hidden among its commands and theirs: it needs no pages.
 fn without_help(command: Command) -> Command {
-    let command = command.disable_help_subcommand(true);
-    command.mut_subcommands(without_help)
+    command.mut_subcommands(|command| match command.get_name() {
+        "help" => command.hide(true),
+        _ => without_help(command),
+    })
 }

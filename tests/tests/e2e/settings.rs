@@ -147,6 +147,10 @@ async fn the_program_describes_itself() {
     for page in ["slipway.1", "slipway-release.1", "slipway-config-check.1"] {
         assert!(dir.path().join("pages").join(page).exists(), "{page}");
     }
+    let pages = std::fs::read_dir(dir.path().join("pages")).unwrap();
+    let names = pages.map(|page| page.unwrap().file_name().into_string().unwrap());
+    let of_help: Vec<_> = names.filter(|name| name.contains("-help")).collect();
+    assert_eq!(of_help, [""; 0]);
 }
 
 #[tokio::test]

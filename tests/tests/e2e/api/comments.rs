@@ -156,7 +156,8 @@ async fn an_author_edits_and_deletes_and_an_admin_only_deletes() -> anyhow::Resu
         .await?
         .refused(412, "COMMENT_CHANGED");
     let one_of = edit(ada, &comment, Some("\"1\", W/\"2\", \"2\"")).await?;
-    assert_eq!(one_of.header("etag"), "\"3\"");
+    let etag = one_of.header("etag");
+    assert_eq!(etag, "\"2\"", "the same content changes nothing");
 
     call(bob, Method::DELETE, &address)
         .await?
