@@ -120,8 +120,8 @@ async fn the_documented_security_matches_the_served_one() {
             "post /auth/login",
             "post /auth/refresh",
             "post /auth/register",
-            "delete /auth/session",
-            "post /auth/session"
+            "post /auth/session",
+            "delete /auth/session"
         ]
     );
 }

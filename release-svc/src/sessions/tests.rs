@@ -90,7 +90,11 @@ fn the_secret_before_the_last_is_superseded_and_then_reused() {
         (59 + grace, SecretRefusal::Superseded),
         (60 + grace, SecretRefusal::Reused),
     ] {
-        assert_eq!(refresh(&session, &first, at).unwrap_err(), refusal, "{at}");
+        assert_eq!(
+            refresh(&session, &first, at).err().unwrap(),
+            refusal,
+            "{at}"
+        );
     }
 }
 
@@ -101,10 +105,10 @@ fn a_guess_is_unknown_whatever_the_state_of_the_session() {
     guess.session = secret.session;
     let ended = session.end(end(EndReason::Logout, NOW)).unwrap();
     for session in [&session, &ended] {
-        let refused = refresh(session, &guess, 1).unwrap_err();
+        let refused = refresh(session, &guess, 1).err().unwrap();
         assert_eq!(refused, SecretRefusal::Unknown);
     }
-    let refused = refresh(&session, &guess, TTL.as_secs() + 1).unwrap_err();
+    let refused = refresh(&session, &guess, TTL.as_secs() + 1).err().unwrap();
     assert_eq!(refused, SecretRefusal::Unknown);
 }
 
@@ -114,7 +118,7 @@ fn a_secret_counts_only_for_its_kind_of_client() {
     let exchanged = api.exchange(&secret, Place::default(), NOW);
     assert_eq!(exchanged.unwrap_err(), SecretRefusal::Unknown);
     let (browser, secret) = begin(SessionKind::Browser);
-    let refused = refresh(&browser, &secret, 1).unwrap_err();
+    let refused = refresh(&browser, &secret, 1).err().unwrap();
     assert_eq!(refused, SecretRefusal::Unknown);
 }
 
@@ -123,14 +127,14 @@ fn an_ended_or_expired_session_accepts_nothing() {
     let (session, secret) = begin(SessionKind::Api);
     let ended = session.end(end(EndReason::Revoked, after(5))).unwrap();
     assert_eq!(
-        refresh(&ended, &secret, 6).unwrap_err(),
+        refresh(&ended, &secret, 6).err().unwrap(),
         SecretRefusal::Ended
     );
     assert_eq!(ended.end(end(EndReason::Logout, after(7))), None);
     assert!(session.is_live(after(5)) && !ended.is_live(after(5)));
     let late = TTL.as_secs();
     assert_eq!(
-        refresh(&session, &secret, late).unwrap_err(),
+        refresh(&session, &secret, late).err().unwrap(),
         SecretRefusal::Expired
     );
     assert!(refresh(&session, &secret, late - 1).is_ok());
@@ -179,10 +183,10 @@ proptest! {
         let (last, old) = secrets.split_last().unwrap();
         prop_assert!(refresh(&session, last, at).is_ok());
         for (age, secret) in old.iter().rev().enumerate() {
-            let now = refresh(&session, secret, at).unwrap_err();
+            let now = refresh(&session, secret, at).err().unwrap();
             let expected = if age == 0 { SecretRefusal::Superseded } else { SecretRefusal::Reused };
             prop_assert_eq!(now, expected);
-            let later = refresh(&session, secret, at + REFRESH_GRACE.as_secs()).unwrap_err();
+            let later = refresh(&session, secret, at + REFRESH_GRACE.as_secs()).err().unwrap();
             prop_assert_eq!(later, SecretRefusal::Reused);
         }
     }
