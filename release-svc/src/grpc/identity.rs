@@ -116,7 +116,7 @@ impl IdentityService for Identity {
     ) -> Result<Response<ListSessionsResponse>, Status> {
         let caller = principal(&request)?;
         let message = request.into_inner();
-        let list = format!("sessions?{}", caller.user_id);
+        let list = format!("account-sessions?{}", caller.user_id);
         let limit = page::limit(message.page_size, page::MAX_LIMIT)?;
         let after: Option<SessionId> = page::decode_cursor(&list, &message.page_token)?;
         let sessions = self.accounts.sessions();

@@ -116,7 +116,12 @@ async fn a_cursor_is_valid_only_for_its_list() -> anyhow::Result<()> {
             }
         }
         // One user's list cannot be continued by another user.
-        let own = ["/tasks/my", "/notifications", "/chat/sessions"];
+        let own = [
+            "/tasks/my",
+            "/notifications",
+            "/chat/sessions",
+            "/auth/sessions",
+        ];
         if own.iter().any(|own| issuer.starts_with(own)) || issuer.contains("mine") {
             let path = format!("{issuer}&cursor={cursor}");
             invalid(colleague.get(&path).await?, "cursor");
