@@ -19,13 +19,14 @@ use slipway_proto::{
         forum_service_client::ForumServiceClient,
     },
     identity::v1::{
-        EndAllSessionsRequest, EndAllSessionsResponse, EndSessionRequest, EndSessionResponse,
-        ExchangeSessionRequest, ExchangeSessionResponse, GetJwksRequest, GetJwksResponse,
-        GetMeRequest, GetMeResponse, ListSessionsRequest, ListSessionsResponse, ListUsersRequest,
-        ListUsersResponse, LoginRequest, LoginResponse, LogoutRequest, LogoutResponse,
-        RefreshSessionRequest, RefreshSessionResponse, RegisterRequest, RegisterResponse,
-        ResolveUsersRequest, ResolveUsersResponse, StartBrowserSessionRequest,
-        StartBrowserSessionResponse, User, WatchEndedSessionsRequest, WatchEndedSessionsResponse,
+        ChangePasswordRequest, ChangePasswordResponse, EndAllSessionsRequest,
+        EndAllSessionsResponse, EndSessionRequest, EndSessionResponse, ExchangeSessionRequest,
+        ExchangeSessionResponse, GetJwksRequest, GetJwksResponse, GetMeRequest, GetMeResponse,
+        ListSessionsRequest, ListSessionsResponse, ListUsersRequest, ListUsersResponse,
+        LoginRequest, LoginResponse, LogoutRequest, LogoutResponse, RefreshSessionRequest,
+        RefreshSessionResponse, RegisterRequest, RegisterResponse, ResolveUsersRequest,
+        ResolveUsersResponse, StartBrowserSessionRequest, StartBrowserSessionResponse, User,
+        WatchEndedSessionsRequest, WatchEndedSessionsResponse,
         identity_service_server::{IdentityService, IdentityServiceServer},
     },
     release::v1::{
@@ -138,6 +139,7 @@ fake! { IdentityService for Release:
     logout(LogoutRequest) -> LogoutResponse
     list_sessions(ListSessionsRequest) -> ListSessionsResponse
     end_session(EndSessionRequest) -> EndSessionResponse
+    change_password(ChangePasswordRequest) -> ChangePasswordResponse
     end_all_sessions(EndAllSessionsRequest) -> EndAllSessionsResponse
     start_browser_session(StartBrowserSessionRequest) -> StartBrowserSessionResponse
     exchange_session(ExchangeSessionRequest) -> ExchangeSessionResponse

@@ -1,6 +1,7 @@
 //! Tests of the headers for browsers and caches.
 
 use axum::body::Body;
+use gateway::Config;
 use http::{HeaderName, HeaderValue, Method, Request};
 
 use crate::support::{ADA, Answer, COMMENT, Gateway, RELEASE, TASK, operations};

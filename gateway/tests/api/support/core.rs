@@ -213,6 +213,7 @@ answers! { IdentityService:
     }
     end_session(EndSessionRequest) -> EndSessionResponse {}
     end_all_sessions(EndAllSessionsRequest) -> EndAllSessionsResponse {}
+    change_password(ChangePasswordRequest) -> ChangePasswordResponse {}
     start_browser_session(StartBrowserSessionRequest) -> StartBrowserSessionResponse {
         secret: SECRET.into(),
         expires_at: at(86_400),

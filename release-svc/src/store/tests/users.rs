@@ -3,16 +3,14 @@
 use super::*;
 
 fn account(name: &str, email: &str, role: Role) -> Account {
-    Account {
-        user: User {
-            id: UserId::generate(),
-            username: Username::new(name).unwrap(),
-            email: Email::new(email).unwrap(),
-            role,
-            created_at: now(),
-        },
-        password_hash: "hash".into(),
-    }
+    let user = User {
+        id: UserId::generate(),
+        username: Username::new(name).unwrap(),
+        email: Email::new(email).unwrap(),
+        role,
+        created_at: now(),
+    };
+    Account::new(user, "hash".into())
 }
 
 async fn add_user(stores: &Stores, name: &str, role: Role) -> Account {
