@@ -452,6 +452,7 @@ pub(super) const COLLECTIONS: &[Described] = &[
             ("by_digest", "the mail that carries several"),
             ("due", "empty; queued ones by the time when they are due"),
             ("queued", "recipient and group; queued ones"),
+            ("of_release", "the release; queued ones about it or its tasks"),
             (
                 "claimed",
                 "empty; those being sent, by the end of the claim",
