@@ -14,6 +14,7 @@ use http::{
     HeaderMap, HeaderName, HeaderValue, Method,
     header::{COOKIE, HOST, ORIGIN},
     request::Parts,
+    uri::Authority,
 };
 use jiff::{SignedDuration, Timestamp};
 use quick_cache::sync::Cache;
@@ -143,7 +144,7 @@ impl BrowserSessions {
             return origin == own;
         }
         let host = parts.headers.get(HOST).and_then(|host| host.to_str().ok());
-        let host = host.or_else(|| parts.uri.authority().map(|authority| authority.as_str()));
+        let host = host.or_else(|| parts.uri.authority().map(Authority::as_str));
         let named = origin.strip_prefix("http://");
         host.zip(named)
             .is_some_and(|(host, named)| host.eq_ignore_ascii_case(named))

@@ -166,9 +166,9 @@ fn not_applied(key: &str, administrator: Option<&Username>) {
         key,
         administrator = administrator.map(tracing::field::display),
         "this setting is not applied: an administrator exists, with another value. The setting is \
-         used only at the first start, when there is no administrator. To change it, sign in as \
-         an existing administrator and create another one with POST /auth/register, or start \
-         with an empty data directory or database"
+         used only when there is no administrator. To set a password: POST /auth/password, or \
+         slipway admin reset-password. For another name or address: sign in as an administrator \
+         and create another one with POST /auth/register"
     );
 }
 

@@ -49,14 +49,11 @@ async fn certificates_that_change_are_used_without_dropping_a_connection() -> an
     let options = Options::default()
         .env(
             "SLIPWAY_HTTP_TLS_CERT_FILE",
-            &files.cert.display().to_string(),
+            files.cert.display().to_string(),
         )
-        .env(
-            "SLIPWAY_HTTP_TLS_KEY_FILE",
-            &files.key.display().to_string(),
-        )
-        .env("SLIPWAY_TLS_CERT_FILE", &files.cert.display().to_string())
-        .env("SLIPWAY_TLS_KEY_FILE", &files.key.display().to_string());
+        .env("SLIPWAY_HTTP_TLS_KEY_FILE", files.key.display().to_string())
+        .env("SLIPWAY_TLS_CERT_FILE", files.cert.display().to_string())
+        .env("SLIPWAY_TLS_KEY_FILE", files.key.display().to_string());
     let server = Process::start_with(&options).await?;
     let first = fs::read(&files.ca)?;
     let early = Client::trusting(&server.http, &first)?;

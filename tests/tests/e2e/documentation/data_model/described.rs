@@ -452,7 +452,10 @@ pub(super) const COLLECTIONS: &[Described] = &[
             ("by_digest", "the mail that carries several"),
             ("due", "empty; queued ones by the time when they are due"),
             ("queued", "recipient and group; queued ones"),
-            ("of_release", "the release; queued ones about it or its tasks"),
+            (
+                "of_release",
+                "the release; queued ones about it or its tasks",
+            ),
             (
                 "claimed",
                 "empty; those being sent, by the end of the claim",
