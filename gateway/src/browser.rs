@@ -37,6 +37,9 @@ const FETCH_SITE: HeaderName = HeaderName::from_static("sec-fetch-site");
 /// Sessions whose tokens are kept.
 const KEPT_TOKENS: usize = 20_000;
 
+/// Secrets of one request that are tried.
+const MOST_SECRETS: usize = 3;
+
 /// A token with less time left is replaced.
 const RENEW_BEFORE_END: SignedDuration = SignedDuration::from_secs(60);
 
@@ -76,16 +79,21 @@ impl BrowserSessions {
         }
     }
 
-    /// The secret in the cookie of a request.
-    pub(crate) fn secret<'a>(&self, headers: &'a HeaderMap) -> Option<&'a str> {
+    /// The secrets in the cookies of a request. There may be several: over http another host of the
+    /// domain can set a cookie of the same name.
+    pub(crate) fn secrets(&self, headers: &HeaderMap) -> Vec<String> {
         let name = self.cookie_name();
-        headers
+        let pairs = headers
             .get_all(COOKIE)
             .iter()
-            .filter_map(|value| value.to_str().ok())
-            .flat_map(|value| value.split(';'))
-            .filter_map(|pair| pair.trim().split_once('='))
-            .find_map(|(found, value)| (found == name).then_some(value))
+            .flat_map(|value| value.as_bytes().split(|byte| *byte == b';'));
+        pairs
+            // Cookies of others need not be text.
+            .filter_map(|pair| str::from_utf8(pair).ok()?.trim().split_once('='))
+            .filter(|(found, _)| *found == name)
+            .map(|(_, secret)| secret.to_owned())
+            .take(MOST_SECRETS)
+            .collect()
     }
 
     /// The header that sets the cookie for `age`; zero deletes it.
@@ -333,7 +341,20 @@ mod tests {
         );
         let both = "theme=dark; slipway_session=a; __Host-slipway_session=b";
         let parts = parts(Method::GET, &[("cookie", both)]);
-        assert_eq!(plain.secret(&parts.headers), Some("a"));
-        assert_eq!(secure.secret(&parts.headers), Some("b"));
+        assert_eq!(plain.secrets(&parts.headers), ["a"]);
+        assert_eq!(secure.secrets(&parts.headers), ["b"]);
+    }
+
+    #[test]
+    fn cookies_of_others_do_not_hide_the_own_one() {
+        let sessions = BrowserSessions::new(None);
+        let mut headers = HeaderMap::new();
+        for cookie in [
+            &b"x=\xe9; slipway_session=a"[..],
+            "y=é;slipway_session=b; z".as_bytes(),
+        ] {
+            headers.append(COOKIE, HeaderValue::from_bytes(cookie).unwrap());
+        }
+        assert_eq!(sessions.secrets(&headers), ["a", "b"]);
     }
 }

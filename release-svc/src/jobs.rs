@@ -17,6 +17,9 @@ use crate::{
 
 const EVERY: Duration = Duration::from_secs(15 * 60);
 
+/// How long an ended or expired session is kept at least: so long its client learns what happened.
+const KEPT_SESSIONS: SignedDuration = SignedDuration::from_hours(24);
+
 /// Interval between measurements. With the interval of scrapes, dashboards are at most 30 seconds
 /// behind.
 const MEASURE_EVERY: Duration = Duration::from_secs(10);
@@ -39,26 +42,17 @@ pub(crate) fn pass_time(commands: Arc<Commands>, background: &Background) {
 }
 
 /// Deletes expired receipts, failed sign-ins, registration counts, sessions and the remains of
-/// deleted releases every 15 minutes. A session is kept for `sessions` after its end.
-pub(crate) fn purge(
-    stores: Stores,
-    sessions: SignedDuration,
-    clock: SharedClock,
-    background: &Background,
-) {
+/// deleted releases every 15 minutes.
+pub(crate) fn purge(stores: Stores, clock: SharedClock, background: &Background) {
     background.repeat("delete-expired", EVERY, move || {
         let (stores, clock) = (stores.clone(), SharedClock::clone(&clock));
-        async move { purge_once(&stores, sessions, &clock).await }
+        async move { purge_once(&stores, &clock).await }
     });
 }
 
-async fn purge_once(
-    stores: &Stores,
-    sessions: SignedDuration,
-    clock: &SharedClock,
-) -> Result<(), StoreError> {
+async fn purge_once(stores: &Stores, clock: &SharedClock) -> Result<(), StoreError> {
     let now = clock.now();
-    stores.sessions.purge(now - sessions).await?;
+    stores.sessions.purge(now - KEPT_SESSIONS, now).await?;
     stores.receipts.purge_receipts(now - RECEIPT_TTL).await?;
     stores.releases.purge_deleted(now - RECEIPT_TTL).await?;
     let users = &stores.users;

@@ -68,9 +68,6 @@ use self::{
 /// The service's name in events, metrics and logs.
 pub const SERVICE: &str = "release-svc";
 
-/// How long an ended or expired session is kept at least: so long its client learns what happened.
-const KEPT: SignedDuration = SignedDuration::from_hours(24);
-
 /// Full names of the gRPC services.
 pub const SERVICES: &[&str] = &[
     identity_service_server::SERVICE_NAME,
@@ -176,7 +173,6 @@ impl Config {
             registration: self.registration,
         });
         accounts.create_first_admin(first_admin).await?;
-        let kept = sessions.remembered().max(KEPT);
         let feed = EndedFeed::start(sessions, drain, &background).await?;
         let commands = Arc::new(Commands {
             stores: stores.clone(),
@@ -204,7 +200,7 @@ impl Config {
         .spawn(&background);
         jobs::measure(stores.releases.clone(), &background);
         jobs::pass_time(Arc::clone(&commands), &background);
-        jobs::purge(stores, kept, clock, &background);
+        jobs::purge(stores, clock, &background);
         let routes = Routes::new(IdentityServiceServer::new(grpc::Identity {
             accounts,
             feed,

@@ -44,10 +44,10 @@ pub(crate) struct AnonymousClient {
 /// Refuses a request that a page of another site caused.
 pub(crate) struct NotForeign;
 
-/// The cookie of a browser, on a request that may use it.
+/// The cookies of a browser, on a request that may use them.
 pub(crate) struct BrowserCookie {
-    /// A token of its session; `None` if there is no cookie, or its session has ended.
-    pub(crate) token: Option<String>,
+    /// Tokens of their sessions that have not ended. Usually there is one cookie.
+    pub(crate) tokens: Vec<String>,
 }
 
 impl FromRequestParts<AppState> for Caller {
@@ -75,7 +75,7 @@ impl FromRequestParts<AppState> for AnonymousClient {
         let token = if parts.headers.contains_key(AUTHORIZATION) {
             bearer(&parts.headers).map(str::to_owned)
         } else if parts.method == Method::POST && app.browser.check_origin(parts).is_ok() {
-            token_of_cookie(parts, app).await?
+            tokens_of_cookies(parts, app).await?.into_iter().next()
         } else {
             // Reads that are public are the same for everybody.
             None
@@ -101,11 +101,11 @@ impl FromRequestParts<AppState> for BrowserCookie {
     type Rejection = Problem;
 
     async fn from_request_parts(parts: &mut Parts, app: &AppState) -> Result<Self, Problem> {
-        if app.browser.secret(&parts.headers).is_some() {
+        if !app.browser.secrets(&parts.headers).is_empty() {
             app.browser.check_origin(parts)?;
         }
-        let token = token_of_cookie(parts, app).await?;
-        Ok(Self { token })
+        let tokens = tokens_of_cookies(parts, app).await?;
+        Ok(Self { tokens })
     }
 }
 
@@ -116,11 +116,26 @@ async fn authenticate(parts: &Parts, app: &App) -> Result<(String, Arc<Principal
         let token = bearer(&parts.headers).ok_or_else(not_signed_in)?;
         return Ok((token.to_owned(), app.verifier.verify(token).await?));
     }
-    let secret = app
-        .browser
-        .secret(&parts.headers)
-        .ok_or_else(not_signed_in)?;
-    app.browser.check_origin(parts)?;
+    let mut refused = not_signed_in();
+    let secrets = app.browser.secrets(&parts.headers);
+    if !secrets.is_empty() {
+        app.browser.check_origin(parts)?;
+    }
+    for secret in secrets {
+        match of_session(parts, app, &secret).await {
+            Err(fault) if is_refusal(&fault) => refused = fault,
+            authenticated => return authenticated,
+        }
+    }
+    Err(refused)
+}
+
+/// A token of the session with this secret, and its user.
+async fn of_session(
+    parts: &Parts,
+    app: &App,
+    secret: &str,
+) -> Result<(String, Arc<Principal>), Fault> {
     let token = exchange(parts, app, secret).await?;
     let principal = app.verifier.verify(&token).await;
     // The session may have ended, or the keys may have changed.
@@ -128,19 +143,25 @@ async fn authenticate(parts: &Parts, app: &App) -> Result<(String, Arc<Principal
     Ok((token.as_ref().to_owned(), principal))
 }
 
-/// A token of the session of the cookie; `None` if there is no cookie, or its session has ended.
+/// Tokens of the sessions of the cookies that have not ended.
 ///
 /// # Errors
 /// If that cannot be determined at the moment.
-async fn token_of_cookie(parts: &Parts, app: &App) -> Result<Option<String>, Fault> {
-    let Some(secret) = app.browser.secret(&parts.headers) else {
-        return Ok(None);
-    };
-    match exchange(parts, app, secret).await {
-        Ok(token) => Ok(Some(token.as_ref().to_owned())),
-        Err(fault) if matches!(fault.kind, Kind::Unauthenticated | Kind::RateLimited) => Ok(None),
-        Err(fault) => Err(fault),
+async fn tokens_of_cookies(parts: &Parts, app: &App) -> Result<Vec<String>, Fault> {
+    let mut tokens = Vec::new();
+    for secret in app.browser.secrets(&parts.headers) {
+        match exchange(parts, app, &secret).await {
+            Ok(token) => tokens.push(token.as_ref().to_owned()),
+            Err(fault) if is_refusal(&fault) => {}
+            Err(fault) => return Err(fault),
+        }
     }
+    Ok(tokens)
+}
+
+/// Whether a secret is not accepted. Otherwise it is unknown at the moment whether it is.
+fn is_refusal(fault: &Fault) -> bool {
+    matches!(fault.kind, Kind::Unauthenticated | Kind::RateLimited)
 }
 
 async fn exchange(parts: &Parts, app: &App, secret: &str) -> Result<Arc<str>, Fault> {

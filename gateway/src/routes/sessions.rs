@@ -245,10 +245,10 @@ async fn end_browser(
     _: NotForeign,
     cookie: BrowserCookie,
 ) -> Result<impl IntoResponse, Problem> {
-    if let Some(token) = cookie.token {
+    for token in cookie.tokens {
         let outbound = Outbound {
             token: Some(token),
-            ..visitor.outbound
+            ..visitor.outbound.clone()
         };
         let request = outbound.request(LogoutRequest {});
         match app.identity().logout(request).await.map_err(Fault::from) {

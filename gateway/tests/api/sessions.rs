@@ -262,3 +262,14 @@ async fn a_stream_ends_when_its_session_ends() {
     assert_eq!(goodbye.data.unwrap(), json!({"reason": "session_ended"}));
     assert!(reader.next().await.is_none());
 }
+
+#[tokio::test(start_paused = true)]
+async fn a_cookie_that_another_host_has_set_does_not_hide_the_session() {
+    let gateway = Gateway::new();
+    let cookies = format!("slipway_session=junk; slipway_session={SECRET}");
+    let request = Request::get("/auth/me")
+        .header("host", "slipway.example")
+        .header("cookie", cookies);
+    let answer = gateway.send(request.body(Body::empty()).unwrap()).await;
+    assert_eq!(answer.status, 200);
+}

@@ -21,7 +21,7 @@ use tokio::{
 use tokio_util::sync::CancellationToken;
 use tonic::Status;
 
-use super::service::{MARGIN, Sessions};
+use super::{MARGIN, service::Sessions};
 use crate::store::StoreError;
 
 /// Interval between looks into the database. Sessions end everywhere within two seconds.
@@ -57,8 +57,8 @@ impl EndedFeed {
         background: &Background,
     ) -> Result<Arc<Self>, StoreError> {
         let now = sessions.clock.now();
-        let since = now.saturating_sub(sessions.remembered());
-        look(&sessions, since.unwrap_or(Timestamp::MIN)).await?;
+        // All that are stored: the purge leaves those whose tokens may be valid.
+        look(&sessions, Timestamp::UNIX_EPOCH).await?;
         let alone = sessions.store.sole_owner();
         let feed = Arc::new(Self {
             looked: (!alone).then(|| Mutex::new(Instant::now())),
@@ -173,8 +173,8 @@ impl Follower {
 /// Adds all sessions that ended since `since`.
 async fn look(sessions: &Sessions, since: Timestamp) -> Result<(), StoreError> {
     for end in sessions.store.ended_since(since).await? {
-        if let Some(at) = end.ended_at {
-            sessions.announce(end.id, at);
+        if let Some(until) = end.until {
+            sessions.announce(end.id, until);
         }
     }
     Ok(())

@@ -48,6 +48,10 @@ pub const REFRESH_GRACE: SignedDuration = SignedDuration::from_secs(10);
 /// How exact the time is at which a browser's session was last seen.
 const SEEN_EVERY: SignedDuration = SignedDuration::from_secs(60);
 
+/// How much longer an ended session is known than a token of it may last: a token may be issued
+/// while the session ends, and clocks of replicas differ.
+pub(crate) const MARGIN: SignedDuration = SignedDuration::from_secs(60);
+
 /// Characters of what a client calls itself.
 const MAX_AGENT: usize = 200;
 
@@ -131,6 +135,17 @@ pub struct End {
     pub at: Timestamp,
     /// Why.
     pub why: EndReason,
+    /// From then on no token of it can be valid.
+    pub until: Timestamp,
+}
+
+/// How long sessions and their tokens last.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Lifetimes {
+    /// A session without a refresh.
+    pub session: SignedDuration,
+    /// An access token.
+    pub token: SignedDuration,
 }
 
 /// A secret that another one has replaced.
@@ -160,6 +175,9 @@ pub struct Session {
     pub last_seen_at: Timestamp,
     /// When it expires, unless it is refreshed before.
     pub expires_at: Timestamp,
+    /// When the last of its tokens expires. Tokens may have been issued with another lifetime than
+    /// that of today.
+    pub tokens_until: Timestamp,
     /// How often it was refreshed.
     pub generation: u64,
     /// The part that all its secrets share: who knows it had one of them.
@@ -188,7 +206,7 @@ pub enum SecretRefusal {
 }
 
 impl Session {
-    /// Begins a session with `secret`, which lasts for `ttl` from `now` on.
+    /// Begins a session with `secret` at `now`.
     #[must_use]
     pub fn begin(
         kind: SessionKind,
@@ -196,7 +214,7 @@ impl Session {
         secret: &Secret,
         place: Place,
         now: Timestamp,
-        ttl: SignedDuration,
+        last: Lifetimes,
     ) -> Self {
         Self {
             id: secret.session,
@@ -206,7 +224,8 @@ impl Session {
             place,
             created_at: now,
             last_seen_at: now,
-            expires_at: later(now, ttl),
+            expires_at: later(now, last.session),
+            tokens_until: later(now, last.token),
             generation: 0,
             family: secret.family(),
             current: secret.current(),
@@ -231,14 +250,15 @@ impl Session {
         next: &Secret,
         place: Place,
         now: Timestamp,
-        ttl: SignedDuration,
+        last: Lifetimes,
     ) -> Result<Self, SecretRefusal> {
         self.accept(SessionKind::Api, secret, now)?;
         Ok(Self {
             revision: self.revision + 1,
             place,
             last_seen_at: now,
-            expires_at: later(now, ttl),
+            expires_at: later(now, last.session),
+            tokens_until: self.tokens_until.max(later(now, last.token)),
             generation: self.generation + 1,
             current: next.current(),
             previous: Some(Replaced {
@@ -258,25 +278,32 @@ impl Session {
         secret: &Secret,
         place: Place,
         now: Timestamp,
+        last: Lifetimes,
     ) -> Result<Option<Self>, SecretRefusal> {
         self.accept(SessionKind::Browser, secret, now)?;
-        if now.duration_since(self.last_seen_at) < SEEN_EVERY {
+        let tokens_until = self.tokens_until.max(later(now, last.token));
+        let is_recent = now.duration_since(self.last_seen_at) < SEEN_EVERY;
+        // What is not noted of the token is within the margin.
+        if is_recent && tokens_until.duration_since(self.tokens_until) < MARGIN {
             return Ok(None);
         }
         Ok(Some(Self {
             revision: self.revision + 1,
             place,
             last_seen_at: now,
+            tokens_until,
             ..self.clone()
         }))
     }
 
-    /// Ends the session; `None` if it has ended already.
+    /// Ends the session; `None` if it has ended already. The end is known at least until the last
+    /// token of the session has expired.
     #[must_use]
     pub fn end(&self, end: End) -> Option<Self> {
+        let until = end.until.max(later(self.tokens_until, MARGIN));
         self.ended.is_none().then(|| Self {
             revision: self.revision + 1,
-            ended: Some(end),
+            ended: Some(End { until, ..end }),
             ..self.clone()
         })
     }
@@ -313,6 +340,6 @@ impl Session {
     }
 }
 
-fn later(now: Timestamp, by: SignedDuration) -> Timestamp {
+pub(crate) fn later(now: Timestamp, by: SignedDuration) -> Timestamp {
     now.checked_add(by).unwrap_or(Timestamp::MAX)
 }

@@ -14,7 +14,8 @@ use slipway_runtime::clock::SharedClock;
 use slipway_store::outbox::Wake;
 
 use super::{
-    End, EndReason, Place, SecretRefusal, Session, SessionId, SessionKind, secret::Secret,
+    End, EndReason, Lifetimes, MARGIN, Place, SecretRefusal, Session, SessionId, SessionKind,
+    later, secret::Secret,
 };
 use crate::{
     SERVICE,
@@ -26,10 +27,6 @@ use crate::{
     metrics as m,
     store::{SessionStore, StoreError, UserStore},
 };
-
-/// How much longer an ended session is known than a token lasts: a token may be issued while the
-/// session ends, and clocks of replicas differ.
-pub(super) const MARGIN: SignedDuration = SignedDuration::from_secs(60);
 
 /// Sessions.
 pub struct Sessions {
@@ -126,7 +123,7 @@ impl Sessions {
         let refreshed = self.store.update(secret.session, |before| {
             let before = before?;
             owner = Some(before.user);
-            let refresh = before.refresh(&secret, &next, place.clone(), now, self.ttl);
+            let refresh = before.refresh(&secret, &next, place.clone(), now, self.lifetimes());
             refresh.map_err(|why| refused = why).ok()
         });
         if let Some(session) = refreshed.await? {
@@ -174,7 +171,7 @@ impl Sessions {
         let mut outcome = Err(SecretRefusal::Unknown);
         let seen = self.store.update(secret.session, |before| {
             let before = before?;
-            let exchanged = before.exchange(&secret, place.clone(), now);
+            let exchanged = before.exchange(&secret, place.clone(), now, self.lifetimes());
             outcome = exchanged
                 .as_ref()
                 .map(|_| before.clone())
@@ -286,7 +283,7 @@ impl Sessions {
     ) -> Result<(Session, Secret), Fault> {
         let secret = Secret::generate();
         let now = self.clock.now();
-        let session = Session::begin(kind, user.id, &secret, place, now, self.ttl);
+        let session = Session::begin(kind, user.id, &secret, place, now, self.lifetimes());
         self.store.insert(&session).await?;
         metrics::counter!(m::SESSIONS_STARTED, "kind" => kind.label()).increment(1);
         // Afterwards, so that of sign-ins at the same time the last one sees all of them.
@@ -306,31 +303,29 @@ impl Sessions {
         actor: &Actor,
     ) -> Result<(), StoreError> {
         let at = self.clock.now();
-        let end = End { at, why };
+        let until = later(later(at, self.lifetimes().token), MARGIN);
+        let end = End { at, why, until };
         let event = ended(id, user, end, actor);
-        if self.store.end(id, end, event).await?.is_some() {
+        let session = self.store.end(id, end, event).await?;
+        if let Some(end) = session.and_then(|session| session.ended) {
             metrics::counter!(m::SESSIONS_ENDED, "reason" => why.label()).increment(1);
-            self.announce(id, at);
+            self.announce(id, end.until);
             self.wake.wake(user.0);
         }
         Ok(())
     }
 
     /// Adds a session that has ended to those that this process refuses.
-    pub(super) fn announce(&self, id: SessionId, at: Timestamp) {
-        let session = EndedSession {
-            id: id.0,
-            until: at
-                .saturating_add(self.remembered())
-                .unwrap_or(Timestamp::MAX),
-        };
-        self.ended.add(session, self.clock.now());
+    pub(super) fn announce(&self, id: SessionId, until: Timestamp) {
+        self.ended
+            .add(EndedSession { id: id.0, until }, self.clock.now());
     }
 
-    /// How long after its end a token of a session may be valid.
-    pub(crate) fn remembered(&self) -> SignedDuration {
-        let ttl = SignedDuration::try_from(self.issuer.ttl()).unwrap_or(SignedDuration::MAX);
-        ttl.saturating_add(MARGIN)
+    fn lifetimes(&self) -> Lifetimes {
+        Lifetimes {
+            session: self.ttl,
+            token: SignedDuration::try_from(self.issuer.ttl()).unwrap_or(SignedDuration::MAX),
+        }
     }
 
     /// The user of a session whose secret was accepted. A change of the password may have ended the

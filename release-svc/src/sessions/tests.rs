@@ -3,12 +3,17 @@
 use proptest::prelude::*;
 
 use super::{
-    End, EndReason, Place, REFRESH_GRACE, SecretRefusal, Session, SessionKind, secret::Secret,
+    End, EndReason, Lifetimes, MARGIN, Place, REFRESH_GRACE, SecretRefusal, Session, SessionKind,
+    secret::Secret,
 };
 use crate::identity::UserId;
 use jiff::{SignedDuration, Timestamp};
 
 const TTL: SignedDuration = SignedDuration::from_hours(24);
+const LAST: Lifetimes = Lifetimes {
+    session: TTL,
+    token: SignedDuration::from_mins(15),
+};
 const NOW: Timestamp = Timestamp::UNIX_EPOCH;
 
 fn after(seconds: i64) -> Timestamp {
@@ -16,13 +21,14 @@ fn after(seconds: i64) -> Timestamp {
 }
 
 fn end(why: EndReason, at: Timestamp) -> End {
-    End { at, why }
+    let until = at;
+    End { at, why, until }
 }
 
 fn begin(kind: SessionKind) -> (Session, Secret) {
     let secret = Secret::generate();
     let user = UserId::generate();
-    let session = Session::begin(kind, user, &secret, Place::default(), NOW, TTL);
+    let session = Session::begin(kind, user, &secret, Place::default(), NOW, LAST);
     (session, secret)
 }
 
@@ -32,7 +38,7 @@ fn refresh(
     at: i64,
 ) -> Result<(Session, Secret), SecretRefusal> {
     let next = secret.next();
-    let after = session.refresh(secret, &next, Place::default(), after(at), TTL)?;
+    let after = session.refresh(secret, &next, Place::default(), after(at), LAST)?;
     Ok((after, next))
 }
 
@@ -115,7 +121,7 @@ fn a_guess_is_unknown_whatever_the_state_of_the_session() {
 #[test]
 fn a_secret_counts_only_for_its_kind_of_client() {
     let (api, secret) = begin(SessionKind::Api);
-    let exchanged = api.exchange(&secret, Place::default(), NOW);
+    let exchanged = api.exchange(&secret, Place::default(), NOW, LAST);
     assert_eq!(exchanged.unwrap_err(), SecretRefusal::Unknown);
     let (browser, secret) = begin(SessionKind::Browser);
     let refused = refresh(&browser, &secret, 1).err().unwrap();
@@ -145,9 +151,12 @@ fn an_ended_or_expired_session_accepts_nothing() {
 fn a_browser_keeps_its_secret_and_is_seen_once_a_minute() {
     let (session, secret) = begin(SessionKind::Browser);
     let place = || Place::new(Some("Firefox"), None);
-    assert_eq!(session.exchange(&secret, place(), after(59)).unwrap(), None);
+    assert_eq!(
+        session.exchange(&secret, place(), after(59), LAST).unwrap(),
+        None
+    );
     let seen = session
-        .exchange(&secret, place(), after(60))
+        .exchange(&secret, place(), after(60), LAST)
         .unwrap()
         .unwrap();
     assert_eq!(
@@ -155,8 +164,11 @@ fn a_browser_keeps_its_secret_and_is_seen_once_a_minute() {
         (after(60), "Firefox")
     );
     assert_eq!(seen.expires_at, session.expires_at);
-    assert_eq!(seen.exchange(&secret, place(), after(61)).unwrap(), None);
-    let altered = seen.exchange(&secret.next(), place(), after(62));
+    assert_eq!(
+        seen.exchange(&secret, place(), after(61), LAST).unwrap(),
+        None
+    );
+    let altered = seen.exchange(&secret.next(), place(), after(62), LAST);
     assert_eq!(altered.unwrap_err(), SecretRefusal::Unknown);
 }
 
@@ -190,4 +202,35 @@ proptest! {
             prop_assert_eq!(later, SecretRefusal::Reused);
         }
     }
+}
+
+#[test]
+fn an_end_is_known_until_the_last_token_has_expired() {
+    let (session, secret) = begin(SessionKind::Api);
+    // Afterwards tokens last for a shorter time.
+    let last = Lifetimes {
+        token: SignedDuration::from_secs(60),
+        ..LAST
+    };
+    let next = secret.next();
+    let place = Place::default;
+    let session = session.refresh(&secret, &next, place(), after(30), last);
+    let session = session.unwrap();
+    let ended = session.end(end(EndReason::Logout, after(40))).unwrap();
+    assert_eq!(ended.ended.unwrap().until, NOW + LAST.token + MARGIN);
+    // And of later tokens it is known longer.
+    let session = session.refresh(&next, &next.next(), place(), after(3000), LAST);
+    let ended = session.unwrap().end(end(EndReason::Logout, after(3001)));
+    let until = ended.unwrap().ended.unwrap().until;
+    assert_eq!(until, after(3000) + LAST.token + MARGIN);
+}
+
+#[test]
+fn a_browser_that_gets_tokens_of_a_longer_lifetime_is_noted_at_once() {
+    let (session, secret) = begin(SessionKind::Browser);
+    let exchange = |at, last| session.exchange(&secret, Place::default(), after(at), last);
+    assert_eq!(exchange(5, LAST).unwrap(), None);
+    let longer = Lifetimes { token: TTL, ..LAST };
+    let noted = exchange(5, longer).unwrap().unwrap();
+    assert_eq!(noted.tokens_until, after(5) + TTL);
 }

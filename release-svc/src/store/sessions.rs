@@ -35,6 +35,8 @@ pub struct SessionEnd {
     pub id: SessionId,
     /// When it ended; `None` if it has not.
     pub ended_at: Option<Timestamp>,
+    /// From then on no token of it can be valid.
+    pub until: Option<Timestamp>,
 }
 
 impl Document for Session {
@@ -64,6 +66,7 @@ impl Document for Session {
         SessionEnd {
             id: self.id,
             ended_at: self.ended.map(|end| end.at),
+            until: self.ended.map(|end| end.until),
         }
     }
 }
@@ -176,6 +179,7 @@ impl SessionStore {
             if let Some(SessionEnd {
                 id,
                 ended_at: Some(at),
+                ..
             }) = page.last()
             {
                 after = by_time(*at, id);
@@ -187,20 +191,27 @@ impl SessionStore {
         }
     }
 
-    /// Deletes the sessions that ended or expired before `before`.
+    /// Deletes the sessions that ended or expired before `before`, if no token of them can be valid
+    /// at `now`.
     ///
     /// # Errors
     /// If the database is unavailable.
-    pub async fn purge(&self, before: Timestamp) -> Result<(), StoreError> {
+    pub async fn purge(&self, before: Timestamp, now: Timestamp) -> Result<(), StoreError> {
         for key in [ENDED, OPEN] {
             let old = Query::first(PURGED, key).below(by_time(before, ""));
             loop {
-                let found = self.documents.list::<Session>(&BY_END, &old).await?;
+                let mut found = self.documents.list::<Session>(&BY_END, &old).await?;
+                let is_last = found.len() < PURGED as usize;
+                let is_over = |session: &Session| {
+                    let end = session.ended.as_ref();
+                    end.is_none_or(|end| end.until <= now)
+                };
+                found.retain(is_over);
                 // Refused if it was refreshed meanwhile, or if its event is not published: the next
                 // purge handles it.
                 let purge = found.iter().map(Write::delete).collect();
                 let purged = self.documents.write_many(purge).await?;
-                if found.len() < PURGED as usize || purged.iter().any(Result::is_err) {
+                if is_last || purged.is_empty() || purged.iter().any(Result::is_err) {
                     break;
                 }
             }

@@ -1,6 +1,6 @@
 //! `admin`: what an operator does with accounts on the host of the database.
 
-use std::io;
+use std::io::{self, BufRead as _, Read as _};
 
 use anyhow::Context as _;
 use release_svc::accounts::{ResetError, reset_password};
@@ -8,6 +8,9 @@ use slipway_rpc::access::Role;
 use slipway_runtime::{clock::SystemClock, life};
 
 use crate::{UsageError, cli::AdminCommand, config::Layers, output, text::escape, wiring};
+
+/// Bytes of standard input that are read: more than the longest password has.
+const LONGEST_LINE: u64 = 1024;
 
 /// Does what `command` says.
 ///
@@ -48,7 +51,7 @@ pub async fn run(command: &AdminCommand, layers: &Layers) -> anyhow::Result<()> 
 /// The first line of standard input.
 fn first_line() -> anyhow::Result<String> {
     let mut line = String::new();
-    let read = io::stdin().read_line(&mut line);
+    let read = io::stdin().lock().take(LONGEST_LINE).read_line(&mut line);
     read.context("standard input cannot be read")?;
     Ok(line.trim_end_matches(['\r', '\n']).to_owned())
 }

@@ -194,6 +194,12 @@ impl Reader<'_> {
             let message = "must be set when a service has an https URL, which is verified with it";
             self.problem(&KEYS.tls_ca_file, message);
         }
+        let is_plain = |url: &String| !url.to_ascii_lowercase().starts_with("https:");
+        if self.layers.sets(http_cert) && values.public_url.as_ref().is_some_and(is_plain) {
+            let message = "must be an https URL when http_tls_cert_file is set: HTTP is then \
+                           served only over TLS";
+            self.problem(&KEYS.public_url, message);
+        }
         let http = pair(
             values.http_tls_cert_file.as_ref(),
             values.http_tls_key_file.as_ref(),

@@ -141,8 +141,10 @@ pub(crate) async fn with_release_stores<T>(
     let stores = embedded::release_stores(&data)?;
     data.note_opened()?;
     let done = work(&stores).await;
-    drop(stores);
+    // While the stores are there: databases that nobody has any more are closed behind our back,
+    // perhaps after they have been noted.
     sqlite::close_all(CLOSE_DEADLINE).await;
+    drop(stores);
     data.note_closed()?;
     Ok(done)
 }

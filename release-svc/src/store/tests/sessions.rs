@@ -2,16 +2,19 @@
 
 use super::*;
 use crate::sessions::{
-    End, EndReason, MAX_LIVE, Place, Session, SessionId, SessionKind, secret::Secret,
+    End, EndReason, Lifetimes, MAX_LIVE, Place, Session, SessionId, SessionKind, secret::Secret,
 };
 
-const TTL: SignedDuration = SignedDuration::from_hours(1);
+const LAST: Lifetimes = Lifetimes {
+    session: SignedDuration::from_hours(1),
+    token: SignedDuration::from_mins(15),
+};
 
 /// A stored session that began at `at`, and its secret.
 async fn begun(stores: &Stores, user: UserId, at: Timestamp) -> (Session, Secret) {
     let secret = Secret::generate();
     let kind = SessionKind::Api;
-    let session = Session::begin(kind, user, &secret, Place::default(), at, TTL);
+    let session = Session::begin(kind, user, &secret, Place::default(), at, LAST);
     stores.sessions.insert(&session).await.unwrap();
     (session, secret)
 }
@@ -19,9 +22,10 @@ async fn begun(stores: &Stores, user: UserId, at: Timestamp) -> (Session, Secret
 async fn ended(stores: &Stores, session: &Session, at: Timestamp) -> Session {
     let why = EndReason::Logout;
     // Without an event: a document with one is not purged before it is published.
-    let end = stores
-        .sessions
-        .update(session.id, |before| before?.end(End { at, why }));
+    let end = stores.sessions.update(session.id, |before| {
+        let until = at;
+        before?.end(End { at, why, until })
+    });
     end.await.unwrap().unwrap()
 }
 
@@ -36,7 +40,7 @@ pub(super) async fn of_concurrent_refreshes_with_one_secret_one_succeeds(
             barrier.wait().await;
             let next = secret.next();
             let refresh = stores.sessions.update(session.id, |before| {
-                let refreshed = before?.refresh(&secret, &next, Place::default(), now(), TTL);
+                let refreshed = before?.refresh(&secret, &next, Place::default(), now(), LAST);
                 refreshed.ok()
             });
             refresh.await.unwrap()
@@ -86,7 +90,7 @@ pub(super) async fn the_sessions_that_were_not_used_for_longest_are_in_excess(
     let (first, secret) = &sessions[0];
     let used = at + SignedDuration::from_mins(30);
     let refresh = stores.sessions.update(first.id, |before| {
-        let refreshed = before?.refresh(secret, &secret.next(), Place::default(), used, TTL);
+        let refreshed = before?.refresh(secret, &secret.next(), Place::default(), used, LAST);
         refreshed.ok()
     });
     refresh.await.unwrap().unwrap();
@@ -126,8 +130,13 @@ pub(super) async fn ended_and_expired_sessions_are_purged(open: impl Fn() -> Sto
     ended(&stores, &old, hours(4)).await;
     let (fresh, _) = begun(&stores, user, hours(5)).await;
     ended(&stores, &fresh, hours(1)).await;
-    stores.sessions.purge(hours(2)).await.unwrap();
-    for (session, is_kept) in [(expired, false), (live, true), (old, false), (fresh, true)] {
+    // Its tokens last longer than it is kept otherwise.
+    let (valid, _) = begun(&stores, user, at).await;
+    ended(&stores, &valid, hours(4)).await;
+    stores.sessions.purge(hours(2), at).await.unwrap();
+    let kept = [live.id, fresh.id, valid.id];
+    for session in [expired, live, old, fresh, valid] {
+        let is_kept = kept.contains(&session.id);
         let found = stores.sessions.get(session.id).await.unwrap();
         assert_eq!(found.is_some(), is_kept);
     }

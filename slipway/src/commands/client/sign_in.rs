@@ -195,7 +195,12 @@ fn ask_password(username: &str) -> anyhow::Result<Secret> {
 
 fn base_url(args: &ClientArgs, layers: &Layers) -> anyhow::Result<Url> {
     let Some(text) = &args.url else {
-        return Ok(local_url(layers.settings(None)?.http_addr)?);
+        let settings = layers.settings(None)?;
+        let scheme = match settings.http_tls_cert_file {
+            Some(_) => "https",
+            None => "http",
+        };
+        return Ok(local_url(scheme, settings.http_addr)?);
     };
     let url = Url::parse(text).ok().filter(|url| {
         let web = matches!(url.scheme(), "http" | "https") && url.has_host();
@@ -207,12 +212,12 @@ fn base_url(args: &ClientArgs, layers: &Layers) -> anyhow::Result<Url> {
 }
 
 /// The URL at which a gateway that listens on `address` is reached from this machine.
-fn local_url(address: SocketAddr) -> Result<Url, UsageError> {
+fn local_url(scheme: &str, address: SocketAddr) -> Result<Url, UsageError> {
     if address.port() == 0 {
         let text = "http_addr leaves the port open: say with --url where the server is";
         return Err(UsageError(text.into()));
     }
-    Url::parse(&format!("http://{}", reached_at(address)))
+    Url::parse(&format!("{scheme}://{}", reached_at(address)))
         .map_err(|error| UsageError(error.to_string()))
 }
 
@@ -243,7 +248,7 @@ mod tests {
 
     #[test]
     fn an_unspecified_address_is_reached_on_this_machine() {
-        let local = |address: &str| local_url(address.parse().unwrap()).map(String::from);
+        let local = |address: &str| local_url("http", address.parse().unwrap()).map(String::from);
         assert_eq!(local("0.0.0.0:8080").unwrap(), "http://127.0.0.1:8080/");
         assert_eq!(local("[::]:8080").unwrap(), "http://[::1]:8080/");
         assert!(local("127.0.0.1:0").is_err());
