@@ -152,11 +152,11 @@ keys! {
 
     /// PEM file with the certificate of the gateway for HTTP, followed by its intermediate
     /// certificates; read again when it changes
-    http_tls_cert_file: PemFile<Certificates> = unset("HTTP without TLS", "/etc/slipway/https.pem"),
+    http_tls_cert_file: PemFile<Certificates> = unset("HTTP without TLS", "tls/cert.pem"),
         format::pem(Certificates::from_pem), GATEWAY;
 
     /// PEM file with the private key of that certificate
-    http_tls_key_file: PemFile<PrivateKey> = unset("HTTP without TLS", "/etc/slipway/https.key"),
+    http_tls_key_file: PemFile<PrivateKey> = unset("HTTP without TLS", "tls/key.pem"),
         format::pem(PrivateKey::from_pem), GATEWAY;
 
     /// Origins of other sites whose pages may call the API from a browser, with a token in

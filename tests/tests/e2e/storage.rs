@@ -230,19 +230,20 @@ async fn with_deleted_data_it_is_not_ready_and_accepts_nothing() {
     let admin = server.admin().await.unwrap();
     fs::remove_dir_all(server.data.path().join("data")).unwrap();
     assert_eq!(plan(&admin, "lost").await, 503);
+    // Each check is made at its own time.
     let unready = until(async || {
         let (status, ready) = readiness(&server).await;
         ensure!(status == 503, "{ready:#}");
-        Ok(ready)
+        for (dependency, cause) in [
+            ("store", "release.db was deleted or moved"),
+            ("mail", "data/mail cannot be used"),
+        ] {
+            let message = serde_json::to_string(&problems(&ready, dependency))?;
+            ensure!(message.contains(cause), "{message}");
+        }
+        Ok(())
     });
-    let unready = unready.await.unwrap();
-    let message = serde_json::to_string(&problems(&unready, "store")).unwrap();
-    assert!(
-        message.contains("release.db was deleted or moved"),
-        "{message}"
-    );
-    let message = serde_json::to_string(&problems(&unready, "mail")).unwrap();
-    assert!(message.contains("data/mail cannot be used"), "{message}");
+    unready.await.unwrap();
     let raised = until(async || {
         let log = server.log();
         ensure!(log.contains("dependency unhealthy"), "{log}");
