@@ -28,17 +28,25 @@ impl FileMailer {
     /// # Errors
     /// If the directory cannot be created.
     pub fn new(dir: PathBuf, from: Sender) -> io::Result<Self> {
-        create(&dir)?;
+        builder().recursive(true).create(&dir)?;
         Ok(Self { dir, from })
     }
 }
 
-fn create(dir: &Path) -> io::Result<()> {
+fn builder() -> fs::DirBuilder {
     let mut builder = fs::DirBuilder::new();
-    builder.recursive(true);
     #[cfg(unix)]
     std::os::unix::fs::DirBuilderExt::mode(&mut builder, 0o700);
-    builder.create(dir)
+    builder
+}
+
+/// Creates the directory again if it was deleted, but not the data directory that it is in: without
+/// that, more is wrong than the mails.
+fn create_again(dir: &Path) -> io::Result<()> {
+    match builder().create(dir) {
+        Err(error) if error.kind() == io::ErrorKind::AlreadyExists => Ok(()),
+        created => created,
+    }
 }
 
 #[async_trait]
@@ -61,7 +69,7 @@ impl Mailer for FileMailer {
         // Some empty it by deleting it.
         let (dir, exists) = (self.dir.clone(), tokio::fs::try_exists(&self.dir).await);
         if matches!(exists, Ok(false)) {
-            let created = tokio::task::spawn_blocking(move || create(&dir)).await;
+            let created = tokio::task::spawn_blocking(move || create_again(&dir)).await;
             let created = created.map_err(|error| self.unusable(error))?;
             created.map_err(|error| self.unusable(error))?;
         }
@@ -94,7 +102,7 @@ impl FileMailer {
 /// Writes the file atomically: to a temporary file next to it, synced and then renamed. A mail that
 /// is sent again replaces the first.
 fn write(dir: &Path, name: &str, bytes: &[u8]) -> io::Result<()> {
-    create(dir)?;
+    create_again(dir)?;
     let unfinished = dir.join(format!(".{name}.part"));
     let written = write_synced(&unfinished, bytes)
         .and_then(|()| fs::rename(&unfinished, dir.join(format!("{name}.eml"))));
