@@ -18,7 +18,7 @@ use slipway_tests::{
 use crate::{
     ledger::{Expected, Ledger, Story},
     load::WORKERS,
-    published::{everything, first_occurrences, notified},
+    published::{Everything, everything, first_occurrences, notified},
 };
 
 /// Accounts: the first admin, the second admin, and the developers.
@@ -68,10 +68,14 @@ pub(crate) async fn check(
     }
 
     stored(&admin, ledger, shared).await;
-    let (records, notifications) = everything(topics, ledger).await;
+    let Everything {
+        events: records,
+        notifications,
+        withdrawn,
+    } = everything(&admin, topics, ledger).await;
     let events = first_occurrences(&records);
     check_topics(&events, ledger, shared);
-    notified(&events, &notifications);
+    notified(&events, &notifications, &withdrawn);
     assert_eq!(
         events.len(),
         expected,

@@ -5,7 +5,11 @@ use std::{
     time::{Duration, Instant},
 };
 
-use slipway_tests::topics::{Told, Topics};
+use serde_json::Value;
+use slipway_tests::{
+    Client,
+    topics::{Told, Topics},
+};
 
 use crate::ledger::Ledger;
 
@@ -15,9 +19,20 @@ const TIMEOUT: Duration = Duration::from_secs(60);
 /// Events for which the task's owner is notified.
 pub(crate) const NOTIFY: [&str; 2] = ["task.assigned", "task.hotfix_added"];
 
-/// The published events about users, releases and discussions; and about notifications, once one is
-/// sent for each assigned task. Reports of faults are published too, and are ignored here.
-pub(crate) async fn everything(topics: &Topics, ledger: &Ledger) -> (Vec<Told>, Vec<Told>) {
+/// What was published and withdrawn.
+pub(crate) struct Everything {
+    /// The events about users, releases and discussions.
+    pub(crate) events: Vec<Told>,
+    /// Those about notifications.
+    pub(crate) notifications: Vec<Told>,
+    /// The ids of the events whose notification was not sent any more, because the task was started
+    /// or completed before.
+    pub(crate) withdrawn: Vec<String>,
+}
+
+/// Everything, once a notification is sent or withdrawn for each assigned task. Reports of faults
+/// are published too, and are ignored here.
+pub(crate) async fn everything(admin: &Client, topics: &Topics, ledger: &Ledger) -> Everything {
     let expected: usize = NOTIFY.iter().map(|kind| ledger.of_kind(kind)).sum();
     let deadline = Instant::now() + TIMEOUT;
     loop {
@@ -33,14 +48,39 @@ pub(crate) async fn everything(topics: &Topics, ledger: &Ledger) -> (Vec<Told>, 
             }
         }
         let sent = first_occurrences(&notifications).len();
-        if sent >= expected {
-            return (events, notifications);
+        let withdrawn = withdrawn(admin).await;
+        if sent + withdrawn.len() >= expected {
+            return Everything {
+                events,
+                notifications,
+                withdrawn,
+            };
         }
         assert!(
             Instant::now() < deadline,
-            "{sent} of {expected} notifications are sent"
+            "{sent} of {expected} notifications are sent, and {} withdrawn",
+            withdrawn.len()
         );
     }
+}
+
+async fn withdrawn(admin: &Client) -> Vec<String> {
+    let path = "/admin/notifications?status=SUPPRESSED&limit=200";
+    let suppressed = admin.all(path).await.unwrap();
+    let of_a_task = suppressed
+        .iter()
+        .filter(|one| NOTIFY.iter().any(|kind| one["type"] == *kind));
+    of_a_task.map(event_of_withdrawn).collect()
+}
+
+fn event_of_withdrawn(notification: &Value) -> String {
+    let reason = notification["reason"].as_str().unwrap_or_default();
+    let is_untrue = ["TASK_STARTED: ", "TASK_COMPLETED: "];
+    assert!(
+        is_untrue.iter().any(|code| reason.starts_with(code)),
+        "{notification}"
+    );
+    notification["eventId"].as_str().unwrap().to_owned()
 }
 
 /// Whether it is about a mail to the owner of a task. The others are mails to administrators about
@@ -50,8 +90,9 @@ fn is_of_a_task(notification: &Told) -> bool {
     kind.is_some_and(|kind| NOTIFY.contains(&kind))
 }
 
-/// Each owner of an assigned task must have been sent one mail about it, and nobody any other.
-pub(crate) fn notified(events: &[&Told], notifications: &[Told]) {
+/// Each owner of an assigned task must have been sent one mail about it, unless it was withdrawn, and
+/// nobody any other.
+pub(crate) fn notified(events: &[&Told], notifications: &[Told], withdrawn: &[String]) {
     let sent = first_occurrences(notifications);
     for record in &sent {
         assert_eq!(record.kind, "notification.sent", "{record:?}");
@@ -60,7 +101,7 @@ pub(crate) fn notified(events: &[&Told], notifications: &[Told]) {
         let event = record.payload["eventId"].as_str().unwrap();
         event.to_owned()
     });
-    let mut sent: Vec<_> = sent.collect();
+    let mut sent: Vec<_> = sent.chain(withdrawn.iter().cloned()).collect();
     sent.sort();
     let mut wanted: Vec<_> = events
         .iter()
