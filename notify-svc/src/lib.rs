@@ -32,6 +32,8 @@ pub mod incidents;
 pub mod metrics;
 pub mod notification;
 mod retention;
+#[cfg(test)]
+mod samples;
 pub mod store;
 #[cfg(feature = "testing")]
 pub mod testing;

@@ -9,12 +9,12 @@ use slipway_proto::events::{
     Payload, ReleaseCompletedEvent, ReleaseCreatedEvent, ReleaseDeletedEvent, ReleaseReadyEvent,
     ReleaseReopenedEvent, ReleaseUpdatedEvent, StaleTaskDetectedEvent, TaskAssignedEvent,
     TaskCompletedEvent, TaskCreatedEvent, TaskData, TaskDeletedEvent, TaskPausedEvent,
-    TaskReadyEvent, TaskRecurrenceEndedEvent, TaskReminderDueEvent, TaskStartedEvent, TaskState,
+    TaskReadyEvent, TaskRecurrenceEndedEvent, TaskReminderDueEvent, TaskStartedEvent,
     TaskUpdatedEvent, UserRef, UserRegisteredEvent,
 };
 
 use super::*;
-use crate::activity::is_shown;
+use crate::{activity::is_shown, samples};
 
 const ADA: Uuid = Uuid::from_u128(0xada);
 const BOB: Uuid = Uuid::from_u128(0xb0b);
@@ -43,27 +43,14 @@ fn event<P: Payload>(actor: &Actor, payload: &P) -> Event {
 }
 
 fn task(title: &str, assignee: Uuid, username: &str) -> TaskData {
+    let owner = UserRef {
+        id: assignee,
+        username: username.into(),
+    };
     TaskData {
-        id: TASK,
-        release_id: RELEASE,
-        release_name: "Kubernetes 1.31".into(),
         title: title.into(),
-        description: String::new(),
-        assignee: UserRef {
-            id: assignee,
-            username: username.into(),
-        },
         order_index: 1,
-        status: TaskState::Todo,
-        hotfix: false,
-        created_at: Timestamp::UNIX_EPOCH,
-        started_at: None,
-        completed_at: None,
-        due_at: None,
-        priority: None,
-        tags: Vec::new(),
-        remind_before_minutes: None,
-        recurrence: None,
+        ..samples::task(TASK, RELEASE, owner)
     }
 }
 

@@ -5,10 +5,11 @@ use slipway_bus::event::Origin;
 use slipway_proto::events::{
     CommentedTask, HotfixTaskAddedEvent, ReleaseReadyEvent, SeriesEnd, StaleTaskDetectedEvent,
     TaskAssignedEvent, TaskData, TaskPausedEvent, TaskRecurrenceEndedEvent, TaskReminderDueEvent,
-    TaskState, UserRegisteredEvent,
+    UserRegisteredEvent,
 };
 
 use super::*;
+use crate::samples;
 
 const ADA: Uuid = Uuid::from_u128(0xada);
 const ANY: Uuid = Uuid::from_u128(1);
@@ -201,23 +202,9 @@ fn the_owner_of_a_task_is_notified_once_of_others_comments() {
 fn ready() -> TaskReadyEvent {
     TaskReadyEvent {
         task: TaskData {
-            id: ANY,
-            release_id: ANY,
-            release_name: "Kubernetes 1.31".into(),
             title: "Publish".into(),
-            description: String::new(),
-            assignee: user(ADA, "ada"),
             order_index: 20,
-            status: TaskState::Todo,
-            hotfix: false,
-            created_at: Timestamp::UNIX_EPOCH,
-            started_at: None,
-            completed_at: None,
-            due_at: None,
-            priority: None,
-            tags: Vec::new(),
-            remind_before_minutes: None,
-            recurrence: None,
+            ..samples::task(ANY, ANY, user(ADA, "ada"))
         },
         position: 2,
         announced_by: None,

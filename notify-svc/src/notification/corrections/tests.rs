@@ -5,11 +5,14 @@ use serde_json::json;
 use slipway_bus::{Actor, event::Origin};
 use slipway_proto::events::{
     Payload, ReleaseCompletedEvent, TaskCompletedEvent, TaskDeletedEvent, TaskStartedEvent,
-    TaskState, TaskUpdatedEvent, UserRef,
+    TaskUpdatedEvent, UserRef,
 };
 
 use super::*;
-use crate::notification::{Draft, State, Subject};
+use crate::{
+    notification::{Draft, State, Subject},
+    samples,
+};
 
 const ADA: Uuid = Uuid::from_u128(0xada);
 const BOB: Uuid = Uuid::from_u128(0xb0b);
@@ -32,25 +35,7 @@ fn event<P: Payload>(payload: &P) -> Event {
 }
 
 fn task(id: Uuid) -> TaskData {
-    TaskData {
-        id,
-        release_id: RELEASE,
-        release_name: "Spring".into(),
-        title: "Build".into(),
-        description: String::new(),
-        assignee: user(ADA),
-        order_index: 10,
-        status: TaskState::Todo,
-        hotfix: false,
-        created_at: Timestamp::UNIX_EPOCH,
-        started_at: None,
-        completed_at: None,
-        due_at: None,
-        priority: None,
-        tags: Vec::new(),
-        remind_before_minutes: None,
-        recurrence: None,
-    }
+    samples::task(id, RELEASE, user(ADA))
 }
 
 fn user(id: Uuid) -> UserRef {

@@ -3,12 +3,13 @@
 use jiff::Timestamp;
 use serde_json::{Value, json};
 use slipway_bus::{Actor, Event, event::Origin};
-use slipway_proto::events::{TaskData, TaskDeletedEvent, TaskState, UserRef};
+use slipway_proto::events::{TaskDeletedEvent, UserRef};
 use uuid::Uuid;
 
 use super::{Opened, after, claim, user};
 use crate::{
     notification::{Draft, Notification, State, Subject, corrections::Correction, store::READ},
+    samples,
     store::testing::on_each,
 };
 
@@ -38,28 +39,11 @@ fn task(id: Uuid) -> Value {
 
 /// What the deletion of the task changes.
 fn deleted() -> Vec<Correction> {
-    let task = TaskData {
-        id: DELETED,
-        release_id: RELEASE,
-        release_name: "Spring".into(),
-        title: "Build".into(),
-        description: String::new(),
-        assignee: UserRef {
-            id: OTHER,
-            username: "ada".into(),
-        },
-        order_index: 10,
-        status: TaskState::Todo,
-        hotfix: false,
-        created_at: Timestamp::UNIX_EPOCH,
-        started_at: None,
-        completed_at: None,
-        due_at: None,
-        priority: None,
-        tags: Vec::new(),
-        remind_before_minutes: None,
-        recurrence: None,
+    let owner = UserRef {
+        id: OTHER,
+        username: "ada".into(),
     };
+    let task = samples::task(DELETED, RELEASE, owner);
     let origin = Origin {
         service: "release-svc",
         key: RELEASE,
