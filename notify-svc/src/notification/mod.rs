@@ -42,7 +42,7 @@ pub mod store;
 mod subject;
 pub mod templates;
 
-use jiff::{SignedDuration, Timestamp};
+use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use slipway_runtime::{id, telemetry::TraceContext, typed_id};
@@ -55,9 +55,6 @@ pub use gathering::{Occasion, Tally};
 pub(crate) use outcome::GIVE_UP_AFTER;
 pub use outcome::{Attempt, Outcome, Settled};
 pub use subject::Subject;
-
-/// A notification that has been due for less than this counts as new.
-const MOMENT: SignedDuration = SignedDuration::from_mins(1);
 
 typed_id! {
     /// Identifies a notification; later ones sort after earlier ones.
@@ -342,13 +339,6 @@ impl Notification {
     #[must_use]
     pub fn has_waited(&self) -> bool {
         self.due_at > self.created_at
-    }
-
-    /// Whether it was delayed by `now`, also because the mail server was unavailable. Then the
-    /// recipient's preferences may have changed since.
-    #[must_use]
-    pub fn has_waited_by(&self, now: Timestamp) -> bool {
-        self.has_waited() || now.duration_since(self.due_at) >= MOMENT
     }
 
     /// Size of its texts in bytes; it limits the size of a page.

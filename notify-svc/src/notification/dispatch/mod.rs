@@ -241,14 +241,12 @@ impl Dispatcher {
             false => self.preferences.of_all(&users).await?,
         };
         let decide = |notification: &Notification| {
+            // Also about a new one: the preferences may have changed since it was created.
             let user = notification.to.user();
-            match user.and_then(|user| chosen.get(&user)) {
-                // They were already applied to a new one when it was created.
-                Some(preferences) if notification.has_waited_by(claim.now) => {
-                    preferences.decide(&notification.kind, claim.now)
-                }
-                _ => Decision::Deliver,
-            }
+            let preferences = user.and_then(|user| chosen.get(&user));
+            preferences.map_or(Decision::Deliver, |preferences| {
+                preferences.decide(&notification.kind, claim.now)
+            })
         };
         let resolve = |(id, notifications): (NotificationId, Vec<Claimed>)| {
             let recipient = notifications.first().map_or(MailRecipient::Unknown, |n| {
