@@ -11,15 +11,16 @@
 //!
 //! | found | detected by |
 //! | --- | --- |
-//! | a database whose `-wal` file is missing | a number that is not negative, and not the last in the `-commits` file |
+//! | a database whose `-wal` file is missing | a number that is not negative, and neither the one in the `-commits` file nor the next |
 //! | a `-wal` file that was emptied or truncated | fewer commits than the `-commits` file says |
 //! | the `-wal` file of another database | its salts |
 //! | a database older than its `-wal` file | a number before the one that it had when the `-wal` file began, by the `-commits` file or by [the `-wal` file itself](first) |
 //! | a database newer than its `-wal` file | a number after the last in the `-wal` file |
 //!
 //! After a crash another program may open and close the database: SQLite then copies everything and
-//! deletes the `-wal` file, and the number is the last one. (For our own connections this is
-//! switched off, because it would leave a file with a positive number.)
+//! deletes the `-wal` file, and the number is the last one, or the next if the crash came between a
+//! commit and the note of it. (For our own connections this is switched off, because it would leave
+//! a file with a positive number.)
 
 mod first;
 
@@ -171,7 +172,9 @@ impl Wal {
                  with an empty database"
             )));
         }
-        if field > 0 && !has_wal && noted.map(|noted| noted.number) != Some(number) {
+        // The process may have ended between its last commit and the note of it.
+        let is_last = |noted: Noted| noted.number == number || noted.number.next() == number;
+        if field > 0 && !has_wal && !noted.is_some_and(is_last) {
             let (file, wal) = (path.display(), wal.display());
             return Err(StorageError::Unusable(format!(
                 "{file} is incomplete: {wal}, which holds its latest changes, is missing. The \

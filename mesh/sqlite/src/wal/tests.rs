@@ -275,15 +275,23 @@ async fn a_wal_without_its_database_is_refused_with_advice() {
 #[tokio::test]
 async fn after_a_crash_another_program_may_open_and_close_it() {
     let dir = tempfile::tempdir().unwrap();
-    let (_running, path) = used(&dir).await;
-    let (_dir, copy) = copied(&path, &["-wal", "-commits"]);
-    let other = Connection::open(&copy).unwrap();
-    other.execute("INSERT INTO t VALUES (3)", []).unwrap();
-    drop(other);
-    assert!(!beside(&copy, "-wal").exists(), "SQLite deletes it");
-    let again = open(&copy).unwrap();
-    insert(&again, 4).await;
-    assert_eq!(count(&again).await, 4);
+    let (running, path) = used(&dir).await;
+    let noted = fs::read(beside(&path, "-commits")).unwrap();
+    let (_dir, at_rest) = copied(&path, &["-wal", "-commits"]);
+    insert(&running, 3).await;
+    // Killed after the commit, before the note of it.
+    let (_dir, in_between) = copied(&path, &["-wal"]);
+    fs::write(beside(&in_between, "-commits"), noted).unwrap();
+    for copy in [at_rest, in_between] {
+        let other = Connection::open(&copy).unwrap();
+        other.execute("INSERT INTO t VALUES (4)", []).unwrap();
+        drop(other);
+        assert!(!beside(&copy, "-wal").exists(), "SQLite deletes it");
+        let again = open(&copy).unwrap();
+        let found = count(&again).await;
+        insert(&again, 5).await;
+        assert_eq!(count(&again).await, found + 1);
+    }
 }
 
 #[tokio::test]
