@@ -338,8 +338,25 @@ async fn a_password_is_sent_only_to_the_named_server() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_command_that_signs_in_signs_out() {
+    let server = Process::start().await.unwrap();
+    let admin = server.admin().await.unwrap();
+    let dir = directory();
+    let before = count(&admin, "/auth/sessions").await;
+    let list = as_admin(&server, &["dead-letters", "list"]);
+    let (status, _, errors) = process::run(dir.path(), &list).await.unwrap();
+    assert!(status.success(), "{errors}");
+    // Also one that fails: ada does not exist.
+    let (code, _, errors) = import(&server, dir.path(), &["plan.json"]).await;
+    assert_eq!(code, Some(1), "{errors}");
+    assert_eq!(count(&admin, "/auth/sessions").await, before);
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn ctrl_c_ends_watch_silently() {
     let server = Process::start().await.unwrap();
+    let admin = server.admin().await.unwrap();
+    let sessions = count(&admin, "/auth/sessions").await;
     let mut child = spawn(&server.http, Path::new("."), &["watch", "--after", "0"]);
     let mut lines = BufReader::new(child.stdout.take().unwrap()).lines();
     // It then waits for the next entry.
@@ -351,6 +368,7 @@ async fn ctrl_c_ends_watch_silently() {
     let ended = ended.unwrap().unwrap();
     assert!(ended.status.success());
     assert_eq!(String::from_utf8_lossy(&ended.stderr), "");
+    assert_eq!(count(&admin, "/auth/sessions").await, sessions);
 }
 
 #[tokio::test(flavor = "multi_thread")]

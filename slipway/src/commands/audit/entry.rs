@@ -5,7 +5,7 @@ use serde::Deserialize;
 use serde_json::Value;
 use slipway_runtime::text::shortened;
 
-use crate::text::escape;
+use crate::{commands::client::Listed, text::escape};
 
 /// Maximum length of a value on a line, in characters.
 const LONGEST: usize = 60;
@@ -35,9 +35,9 @@ struct Change {
     to: Value,
 }
 
-impl Entry {
+impl Listed for Entry {
     /// Number, time in UTC, type, actor, address, subject, and what was changed.
-    pub(super) fn line(&self) -> String {
+    fn line(&self) -> String {
         let time = self.time.strftime("%F %TZ");
         let actor = self.actor.as_ref().map_or("system", |by| &by.username);
         let address = self.address.as_deref().unwrap_or("-");

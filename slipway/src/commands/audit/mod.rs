@@ -6,7 +6,7 @@ use uuid::Uuid;
 
 use self::{entry::Entry, verify::VerifyArgs};
 use super::{
-    client::{ClientArgs, Page, sign_in},
+    client::{Client, ClientArgs, Listing, signed_in},
     number,
 };
 use crate::{config::Layers, output, text::escape_json};
@@ -123,41 +123,23 @@ pub async fn run(command: &AuditCommand, layers: &Layers) -> anyhow::Result<()> 
 }
 
 async fn list(args: &ListArgs, layers: &Layers) -> anyhow::Result<()> {
-    let (client, _) = sign_in(&args.client, layers).await?;
     let given = args.given();
-    let mut cursor = None;
-    let mut left = args.limit as usize;
-    let mut is_empty = true;
-    while left > 0 {
-        let limit = left.min(200).to_string();
-        let mut query: Vec<_> = given.iter().map(|(name, text)| (*name, &**text)).collect();
-        query.push(("limit", &limit));
-        query.extend(cursor.as_deref().map(|cursor| ("cursor", cursor)));
-        let page: Page<Value> = client.get(PATH, &query).await?;
-        is_empty &= page.items.is_empty();
-        for item in &page.items {
-            let line = if args.json {
-                escape_json(&item.to_string())
-            } else {
-                serde_json::from_value::<Entry>(item.clone())?.line()
-            };
-            output::print(&(line + "\n"))?;
-        }
-        left = left.saturating_sub(page.items.len());
-        cursor = page.next_cursor;
-        if cursor.is_none() {
-            break;
-        }
-    }
-    if is_empty {
-        output::remark("no entry matches");
-    }
-    Ok(())
+    let listing = Listing {
+        path: PATH,
+        query: given.iter().map(|(name, text)| (*name, &**text)).collect(),
+        limit: args.limit,
+        json: args.json,
+        none: "no entry matches",
+    };
+    let list = async |client: &Client, _| client.print_list::<Entry>(listing).await;
+    signed_in(&args.client, layers, list).await
 }
 
 async fn evidence(args: &EvidenceArgs, layers: &Layers) -> anyhow::Result<()> {
-    let (client, _) = sign_in(&args.client, layers).await?;
     let path = format!("/releases/{}/evidence", args.release);
-    let document: Value = client.get(&path, &[]).await?;
-    output::print(&(escape_json(&document.to_string()) + "\n"))
+    let print = async |client: &Client, _| {
+        let document: Value = client.get(&path, &[]).await?;
+        output::print(&(escape_json(&document.to_string()) + "\n"))
+    };
+    signed_in(&args.client, layers, print).await
 }

@@ -13,13 +13,15 @@ use self::{refusal::retry_after, sign_in::Credentials};
 use crate::{config::Secret, output};
 
 mod error;
+mod list;
 mod refusal;
 mod sign_in;
 
 pub use error::ClientError;
 pub(super) use error::innermost;
+pub(super) use list::{Listed, Listing};
 pub use refusal::Refusal;
-pub use sign_in::{ClientArgs, sign_in};
+pub use sign_in::{ClientArgs, sign_in, signed_in};
 
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
 const REQUEST_TIMEOUT: Duration = Duration::from_secs(30);

@@ -4,6 +4,7 @@ use std::{
     env,
     io::{self, IsTerminal as _},
     net::SocketAddr,
+    time::Duration,
 };
 
 use reqwest::{Method, Url};
@@ -28,6 +29,9 @@ pub struct ClientArgs {
     #[arg(long, env = "SLIPWAY_USERNAME", value_name = "NAME")]
     pub username: Option<String>,
 }
+
+/// How long a command that is done waits for its sign-out.
+const SIGN_OUT_TIMEOUT: Duration = Duration::from_secs(2);
 
 /// The name and password to sign in with.
 pub(super) struct Credentials {
@@ -64,7 +68,23 @@ struct Session {
     user: User,
 }
 
-/// Signs in as given by `args` and the environment. Returns the client and its account.
+/// Signs in as [`sign_in`] does, runs `work`, and signs out.
+///
+/// # Errors
+/// As [`sign_in`], or the error of `work`.
+pub async fn signed_in<T>(
+    args: &ClientArgs,
+    layers: &Layers,
+    work: impl AsyncFnOnce(&Client, User) -> anyhow::Result<T>,
+) -> anyhow::Result<T> {
+    let (client, user) = sign_in(args, layers).await?;
+    let result = work(&client, user).await;
+    client.sign_out().await;
+    result
+}
+
+/// Signs in as given by `args` and the environment. Returns the client and its account. The caller
+/// [signs out](Client::sign_out) at the end.
 ///
 /// # Errors
 /// If the account or the server is not given, or the server refuses the sign-in.
@@ -140,6 +160,18 @@ impl Client {
             }
         }
         self.sign_in().await.map(drop)
+    }
+
+    /// Ends the session if this client began it: one of a token in the environment stays. If that
+    /// fails, the session ends by itself when it has not been used for long enough.
+    pub async fn sign_out(&self) {
+        if self.tokens.lock().refresh.is_none() {
+            return;
+        }
+        let request = self.request(Method::POST, self.url("/auth/logout", &[]));
+        if let Err(error) = request.timeout(SIGN_OUT_TIMEOUT).send().await {
+            tracing::debug!(%error, "failed to sign out");
+        }
     }
 
     async fn begin(&self, path: &str, body: &impl Serialize) -> Result<User, ClientError> {

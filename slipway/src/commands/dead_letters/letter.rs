@@ -6,7 +6,10 @@ use jiff::Timestamp;
 use serde::Deserialize;
 use serde_json::Value;
 
-use crate::text::{escape, escape_lines};
+use crate::{
+    commands::client::Listed,
+    text::{escape, escape_lines},
+};
 
 /// The fields of a dead letter that a line shows.
 #[derive(Debug, Deserialize)]
@@ -23,9 +26,9 @@ pub(super) struct Summary {
     attempts: u32,
 }
 
-impl Summary {
+impl Listed for Summary {
     /// Id, time in UTC, state, group, type, cause and reason.
-    pub(super) fn line(&self) -> String {
+    fn line(&self) -> String {
         let time = self.received_at.strftime("%F %TZ");
         let kind = match self.event_type.as_str() {
             "" => "-",
@@ -38,7 +41,9 @@ impl Summary {
         );
         escape(&line)
     }
+}
 
+impl Summary {
     /// The group and its topic.
     pub(super) fn place(&self) -> String {
         escape(&format!("{} ({})", self.group, self.topic))

@@ -12,7 +12,7 @@ use uuid::Uuid;
 
 use self::letter::{Letter, Summary};
 use super::{
-    client::{Client, ClientArgs, Page, sign_in},
+    client::{Client, ClientArgs, Listing, signed_in},
     json, number,
 };
 use crate::{
@@ -197,42 +197,22 @@ pub async fn run(command: &DeadLettersCommand, layers: &Layers) -> anyhow::Resul
 }
 
 async fn list(args: &ListArgs, layers: &Layers) -> anyhow::Result<()> {
-    let (client, _) = sign_in(&args.client, layers).await?;
-    let mut cursor = None;
-    let mut left = args.limit as usize;
-    let mut is_empty = true;
-    while left > 0 {
-        let limit = left.min(200).to_string();
-        let mut query: Vec<_> = args.filter.given().collect();
-        query.extend(args.state.as_deref().map(|state| ("state", state)));
-        query.push(("limit", &limit));
-        query.extend(cursor.as_deref().map(|cursor| ("cursor", cursor)));
-        let page: Page<Value> = client.get(PATH, &query).await?;
-        is_empty &= page.items.is_empty();
-        for item in &page.items {
-            let line = if args.json {
-                escape_json(&item.to_string())
-            } else {
-                serde_json::from_value::<Summary>(item.clone())?.line()
-            };
-            output::print(&(line + "\n"))?;
-        }
-        left = left.saturating_sub(page.items.len());
-        cursor = page.next_cursor;
-        if cursor.is_none() {
-            break;
-        }
-    }
-    if is_empty {
-        output::remark("no dead letter matches");
-    }
-    Ok(())
+    let state = args.state.as_deref().map(|state| ("state", state));
+    let listing = Listing {
+        path: PATH,
+        query: args.filter.given().chain(state).collect(),
+        limit: args.limit,
+        json: args.json,
+        none: "no dead letter matches",
+    };
+    let list = async |client: &Client, _| client.print_list::<Summary>(listing).await;
+    signed_in(&args.client, layers, list).await
 }
 
 async fn show(args: &ShowArgs, layers: &Layers) -> anyhow::Result<()> {
-    let (client, _) = sign_in(&args.client, layers).await?;
-    let letter: Value = client.get(&format!("{PATH}/{}", args.id), &[]).await?;
-    print(letter, args.json)
+    let path = format!("{PATH}/{}", args.id);
+    let show = async |client: &Client, _| print(client.get(&path, &[]).await?, args.json);
+    signed_in(&args.client, layers, show).await
 }
 
 fn print(letter: Value, json: bool) -> anyhow::Result<()> {
@@ -248,13 +228,12 @@ async fn replay(args: &ReplayArgs, layers: &Layers) -> anyhow::Result<()> {
         return replay_many(args, layers).await;
     };
     let payload = args.payload.as_deref().map(read_payload).transpose()?;
-    let (client, _) = sign_in(&args.client, layers).await?;
     let body = match payload {
         Some(payload) => json!({ "payload": payload }),
         None => json!({}),
     };
     let path = format!("{PATH}/{id}/replay");
-    let letter: Value = client.post(&path, &key(), &body).await?;
+    let letter = post(args, layers, &path, &body).await?;
     if args.json {
         return print(letter, true);
     }
@@ -272,21 +251,23 @@ async fn replay_many(args: &ReplayArgs, layers: &Layers) -> anyhow::Result<()> {
         let text = "say which: an id, a filter such as --group, or --all";
         return Err(UsageError(text.into()).into());
     }
-    let (client, _) = sign_in(&args.client, layers).await?;
     let body = json!({ "filter": filter, "all": args.all, "dryRun": args.dry_run });
-    let answer: Value = replay_filtered(&client, &body).await?;
+    let answer = post(args, layers, &format!("{PATH}/replay"), &body).await?;
     if args.json {
         return print(answer, true);
     }
     output::print(&letter::replayed(&answer))
 }
 
-async fn replay_filtered(client: &Client, body: &Value) -> anyhow::Result<Value> {
-    Ok(client.post(&format!("{PATH}/replay"), &key(), body).await?)
-}
-
-fn key() -> String {
-    Uuid::new_v4().to_string()
+async fn post(
+    args: &ReplayArgs,
+    layers: &Layers,
+    path: &str,
+    body: &Value,
+) -> anyhow::Result<Value> {
+    let key = Uuid::new_v4().to_string();
+    let post = async |client: &Client, _| Ok(client.post(path, &key, body).await?);
+    signed_in(&args.client, layers, post).await
 }
 
 fn read_payload(path: &Path) -> anyhow::Result<Map<String, Value>> {

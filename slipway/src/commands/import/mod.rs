@@ -16,7 +16,7 @@ use uuid::Uuid;
 use self::{
     interrupt::Interrupts, plan::Plan, report::Report, requests::NewRelease, users::NewUser,
 };
-use super::client::{Client, ClientArgs, ClientError, sign_in};
+use super::client::{Client, ClientArgs, ClientError, User, signed_in};
 use crate::{UsageError, config::Layers, output, paths, text::escape};
 
 mod earlier;
@@ -116,7 +116,16 @@ const LAST_REQUEST: Duration = Duration::from_secs(5);
 /// Anything created before the error is still printed.
 pub async fn run(args: &ImportArgs, layers: &Layers) -> anyhow::Result<()> {
     let plan = plan::read(&args.plan)?;
-    let (client, user) = sign_in(&args.client, layers).await?;
+    let import = async |client: &Client, user| import(args, &plan, client, &user).await;
+    signed_in(&args.client, layers, import).await
+}
+
+async fn import(
+    args: &ImportArgs,
+    plan: &Plan,
+    client: &Client,
+    user: &User,
+) -> anyhow::Result<()> {
     // The server refuses this too, but only after the developers have been registered.
     anyhow::ensure!(
         user.role == "ADMIN",
@@ -125,11 +134,11 @@ pub async fn run(args: &ImportArgs, layers: &Layers) -> anyhow::Result<()> {
         user.role
     );
     if !args.force {
-        earlier::check(&client, &plan).await?;
+        earlier::check(client, plan).await?;
     }
-    let users = new_users(args, &client, &plan).await?;
+    let users = new_users(args, client, plan).await?;
     if args.dry_run {
-        return output::print(&report::dry_run(&plan, &users, args.json));
+        return output::print(&report::dry_run(plan, &users, args.json));
     }
     let passwords = args.passwords();
     let mut interrupts = Interrupts::listen()?;
@@ -140,7 +149,7 @@ pub async fn run(args: &ImportArgs, layers: &Layers) -> anyhow::Result<()> {
     };
     let stop = CancellationToken::new();
     let outcome = {
-        let creating = create(&client, &plan, users, !args.force, &mut report, &stop);
+        let creating = create(client, plan, users, !args.force, &mut report, &stop);
         let mut creating = pin!(creating);
         tokio::select! {
             outcome = &mut creating => outcome,
@@ -159,15 +168,7 @@ pub async fn run(args: &ImportArgs, layers: &Layers) -> anyhow::Result<()> {
         (Err(error), Err(left)) => Err(error.context(format!("{left:#}"))),
         (outcome, withdrawn) => outcome.and(withdrawn),
     };
-    let shown = show(
-        args.json,
-        passwords,
-        &report,
-        &plan,
-        &client,
-        &mut interrupts,
-    )
-    .await;
+    let shown = show(args.json, passwords, &report, plan, client, &mut interrupts).await;
     outcome.and(shown.map_err(|error| match report.release_id() {
         Some(id) => error.context(format!(
             "the release is created, with the id {}",

@@ -39,7 +39,7 @@ struct Goodbye {
 
 /// A reader of the activity stream that keeps its position.
 pub(super) struct Follower<'a> {
-    client: &'a mut Client,
+    client: &'a Client,
     filter: Vec<(&'a str, &'a str)>,
     /// The number of the last event seen, or of the start position.
     last: Option<String>,
@@ -53,7 +53,7 @@ pub(super) struct Follower<'a> {
 
 impl<'a> Follower<'a> {
     pub(super) fn new(
-        client: &'a mut Client,
+        client: &'a Client,
         filter: Vec<(&'a str, &'a str)>,
         after: Option<u64>,
         output: Output<'a>,
@@ -215,7 +215,7 @@ mod tests {
         follow_as(client, json, after).await
     }
 
-    async fn follow_as(mut client: Client, json: bool, after: Option<u64>) -> [String; 3] {
+    async fn follow_as(client: Client, json: bool, after: Option<u64>) -> [String; 3] {
         let (mut entries, mut remarks) = (Vec::new(), Vec::new());
         let output = Output {
             json,
@@ -223,7 +223,7 @@ mod tests {
             entries: &mut entries,
             remarks: &mut remarks,
         };
-        let mut follower = Follower::new(&mut client, vec![("mine", "true")], after, output);
+        let mut follower = Follower::new(&client, vec![("mine", "true")], after, output);
         let end = follower.follow().await.unwrap_err().to_string();
         [entries, remarks, end.into()].map(|text| String::from_utf8(text).unwrap())
     }

@@ -1,6 +1,6 @@
 //! `watch`: follows the activity stream in a terminal.
 
-use std::{future, io, os::fd::AsFd as _, time::Duration};
+use std::{future, io, os::fd::AsFd as _, sync::Arc, time::Duration};
 
 use slipway_runtime::telemetry::logs;
 use tokio::{io::Interest, net::unix::pipe, runtime::Handle, task};
@@ -64,7 +64,14 @@ const LEAVING: Duration = Duration::from_millis(500);
 /// # Errors
 /// If the server cannot be reached at first, or refuses at any time.
 pub async fn run(args: &WatchArgs, layers: &Layers) -> anyhow::Result<()> {
-    let (mut client, _) = sign_in(&args.client, layers).await?;
+    let (client, _) = sign_in(&args.client, layers).await?;
+    let client = Arc::new(client);
+    let ended = watch(args, Arc::clone(&client)).await;
+    client.sign_out().await;
+    ended
+}
+
+async fn watch(args: &WatchArgs, client: Arc<Client>) -> anyhow::Result<()> {
     let args = args.clone();
     // On a thread of its own: a write blocks while nobody reads the output, and signals must still
     // be handled.
@@ -74,7 +81,7 @@ pub async fn run(args: &WatchArgs, layers: &Layers) -> anyhow::Result<()> {
     let mut following = task::spawn_blocking(move || {
         runtime.block_on(async {
             tokio::select! {
-                ended = follow(&args, &mut client) => ended,
+                ended = follow(&args, &client) => ended,
                 () = stopped.cancelled() => Ok(()),
             }
         })
@@ -91,7 +98,7 @@ pub async fn run(args: &WatchArgs, layers: &Layers) -> anyhow::Result<()> {
     Ok(left?)
 }
 
-async fn follow(args: &WatchArgs, client: &mut Client) -> anyhow::Result<()> {
+async fn follow(args: &WatchArgs, client: &Client) -> anyhow::Result<()> {
     let (mut entries, mut remarks) = (io::stdout(), io::stderr());
     let output = Output {
         json: args.json,
