@@ -45,6 +45,12 @@ pub(super) fn clients(settings: &Settings) -> Connections {
     match &settings.trusted_proxies {
         None => Connections::new(limits),
         Some(networks) => {
+            if networks.are_everything() {
+                tracing::warn!(
+                    "SLIPWAY_TRUSTED_PROXIES trusts every address: each client can claim to be any \
+                     other. Name the networks of the proxies alone"
+                );
+            }
             let proxies = TrustedProxies::new(networks.clone(), settings.forwarded_header);
             Connections::behind(proxies, limits)
         }

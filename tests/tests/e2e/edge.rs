@@ -4,7 +4,7 @@ use std::fs;
 
 use anyhow::{Context as _, ensure};
 use serde_json::json;
-use slipway_tests::{ADMIN_PASSWORD, Answer, Authority, Client, Options, Process, until};
+use slipway_tests::{ADMIN_PASSWORD, Answer, Authority, Client, Options, Process, process, until};
 use tonic::transport::{Certificate, ClientTlsConfig, Endpoint};
 
 /// What a trusted proxy at 127.0.0.8 says, or somebody at another address of this machine claims.
@@ -43,6 +43,17 @@ async fn behind_a_trusted_proxy_each_client_is_one_of_its_own() -> anyhow::Resul
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn trust_in_everybody_is_warned_of() -> anyhow::Result<()> {
+    for (networks, is_warned) in [("10.0.0.0/8,0.0.0.0/0", true), ("10.0.0.0/8", false)] {
+        let options = Options::default().env("SLIPWAY_TRUSTED_PROXIES", networks);
+        let server = Process::start_with(&options).await?;
+        let log = server.log();
+        assert_eq!(log.contains("trusts every address"), is_warned, "{log}");
+    }
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn certificates_that_change_are_used_without_dropping_a_connection() -> anyhow::Result<()> {
     let dir = tempfile::tempdir()?;
     let files = Authority::new("first")?.write(dir.path())?;
@@ -61,6 +72,14 @@ async fn certificates_that_change_are_used_without_dropping_a_connection() -> an
     let me = early.get("/auth/me").await?;
     let hsts = me.header("strict-transport-security").to_owned();
     assert_eq!(hsts, "max-age=31536000");
+    let command = Options::default()
+        .arg("dead-letters")
+        .arg("list")
+        .env("SLIPWAY_URL", &server.http)
+        .env("SLIPWAY_TOKEN", early.token())
+        .env("SSL_CERT_FILE", files.ca.display().to_string());
+    let (status, _, errors) = process::run(dir.path(), &command).await?;
+    assert!(status.success(), "{errors}");
     let mut stream = until(async || early.stream("", None).await).await?;
     reach(&server.grpc, &first).await?;
 

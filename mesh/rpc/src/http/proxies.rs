@@ -58,6 +58,14 @@ impl FromStr for Networks {
     }
 }
 
+impl Networks {
+    /// Whether they contain every address of a family: then every client can say who it is.
+    #[must_use]
+    pub fn are_everything(&self) -> bool {
+        self.0.iter().any(|network| network.prefix_len() == 0)
+    }
+}
+
 impl fmt::Display for Networks {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let networks: Vec<_> = self.0.iter().map(ToString::to_string).collect();
