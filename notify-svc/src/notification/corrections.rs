@@ -5,6 +5,7 @@
 //! | --- | --- | --- |
 //! | `task.deleted` | about the task | withdrawn |
 //! | `task.updated` with a new owner | about the task, to the former owner | withdrawn |
+//! | `task.updated` with another due date | about the task, to its owner | they say the new one; a reminder is withdrawn unless the new one's time has passed |
 //! | `task.started` | that the task is to be started | withdrawn |
 //! | `task.paused` | that the task is in process for long | withdrawn |
 //! | `task.completed` | that the task is to be started or completed | withdrawn |
@@ -15,7 +16,8 @@
 //! Notifications of comments stay, except about a deleted task: a comment is still there to be
 //! read.
 
-use serde_json::Value;
+use jiff::{SignedDuration, Timestamp};
+use serde_json::{Value, json};
 use slipway_bus::Event;
 use slipway_proto::events::{
     EventData, EventType, HotfixTaskAddedEvent, Payload as _, ReleaseReadyEvent,
@@ -85,6 +87,8 @@ enum Change {
     Withdraw(&'static str),
     /// It says whether the task can start.
     CanStart(bool),
+    /// It says when the task is due; `None`: the task has no due date any more.
+    DueAt(Option<Timestamp>),
 }
 
 impl Correction {
@@ -127,7 +131,11 @@ impl Correction {
                     to: Some(owner.id),
                     ..of_task(&e.task, Kinds::OfOwner, why)
                 });
-                to_former_owner.collect()
+                let is_rescheduled = e.changed.iter().any(|field| field == "dueAt");
+                let rescheduled = is_rescheduled.then(|| Self::by_due_date(event, &e.task));
+                to_former_owner
+                    .chain(rescheduled.into_iter().flatten())
+                    .collect()
             }
             EventData::TaskStarted(e) => {
                 let why = "TASK_STARTED: the task was started before the mail was sent";
@@ -174,6 +182,29 @@ impl Correction {
         ]
     }
 
+    /// A reminder is withdrawn only if there will be another one, or none is due: one whose time has
+    /// passed is not made up for.
+    fn by_due_date(event: &Event, task: &TaskData) -> Vec<Self> {
+        let why = "TASK_RESCHEDULED: the task got another due date before the mail was sent";
+        let of = |kinds, change| Self {
+            release: task.release_id,
+            event: event.id,
+            about: About::Task(task.id),
+            kinds,
+            to: None,
+            change,
+        };
+        let before = task.remind_before_minutes.map(i64::from);
+        let before = before.map(SignedDuration::from_mins);
+        let remind_at = task.due_at.zip(before);
+        let remind_at = remind_at.and_then(|(due, before)| due.checked_sub(before).ok());
+        let is_missed = remind_at.is_some_and(|at| at <= event.time);
+        let reminders = Kinds::These(&[TaskReminderDueEvent::TYPE]);
+        let withdrawn = (!is_missed).then(|| of(reminders, Change::Withdraw(why)));
+        let due_at = of(Kinds::OfOwner, Change::DueAt(task.due_at));
+        withdrawn.into_iter().chain([due_at]).collect()
+    }
+
     fn of_release(event: Uuid, release: Uuid, why: &'static str) -> Self {
         Self {
             release,
@@ -210,6 +241,23 @@ impl Correction {
                 let mut notification = notification;
                 if let Some(said) = notification.data.get_mut("canStart") {
                     *said = Value::Bool(can_start);
+                }
+                notification
+            }
+            Change::DueAt(due_at) => {
+                let mut notification = notification;
+                let data = &mut notification.data;
+                let is_nested = data.get("task").is_some_and(Value::is_object);
+                let task = if is_nested {
+                    data.get_mut("task")
+                } else {
+                    Some(data)
+                };
+                if let Some(task) = task.and_then(Value::as_object_mut) {
+                    match due_at {
+                        Some(due_at) => task.insert("dueAt".to_owned(), json!(due_at)),
+                        None => task.remove("dueAt"),
+                    };
                 }
                 notification
             }

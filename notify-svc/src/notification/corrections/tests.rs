@@ -125,6 +125,51 @@ fn mails_to_the_former_owner_of_a_task_are_withdrawn() {
 }
 
 #[test]
+fn waiting_mails_say_the_new_due_date_of_a_task() {
+    let due = "2026-03-02T09:00:00Z";
+    let rescheduled = |due: Option<&str>| {
+        let due_at = due.map(|due| due.parse().unwrap());
+        event(&TaskUpdatedEvent {
+            task: TaskData {
+                due_at,
+                ..task(BUILD)
+            },
+            changed: vec!["dueAt".into()],
+            changes: Vec::new(),
+            previous_assignee: None,
+        })
+    };
+    let (gone, code) = withdrawn(&rescheduled(Some(due)), &about(BUILD));
+    assert_eq!(
+        (gone, code.as_str()),
+        (vec!["task.reminder_due".to_owned()], "TASK_RESCHEDULED")
+    );
+    // The time of the reminder has passed.
+    let late = event(&TaskUpdatedEvent {
+        task: TaskData {
+            due_at: Some(Timestamp::UNIX_EPOCH),
+            remind_before_minutes: Some(60),
+            ..task(BUILD)
+        },
+        changed: vec!["dueAt".into()],
+        changes: Vec::new(),
+        previous_assignee: None,
+    });
+    assert_eq!(withdrawn(&late, &about(BUILD)).0, [""; 0]);
+    for place in ["/dueAt", "/task/dueAt"] {
+        let [flat, .., nested, _, _, _] = &about(BUILD)[..] else {
+            panic!("there are more types");
+        };
+        let before = if place == "/dueAt" { flat } else { nested };
+        let after = corrected(before, &Correction::by(&rescheduled(Some(due)))).unwrap();
+        assert_eq!(after.data.pointer(place), Some(&json!(due)));
+        let none = corrected(&after, &Correction::by(&rescheduled(None))).unwrap();
+        assert_eq!(none.data.pointer(place), None);
+    }
+    assert_eq!(withdrawn(&rescheduled(None), &about(SHIP)).0, [""; 0]);
+}
+
+#[test]
 fn only_the_task_that_is_next_is_said_to_be_ready() {
     let ready = |id| {
         event(&TaskReadyEvent {
