@@ -2,10 +2,12 @@
 
 use std::sync::Arc;
 
+use jiff::Timestamp;
 use prost::Message;
 use slipway_bus::{Actor, Event, event::Origin};
 use slipway_proto::events::{
-    CommentPostedEvent, CommentRepliedEvent, CommentedTask, Payload, UserRef,
+    CommentDeletedEvent, CommentEditedEvent, CommentPostedEvent, CommentRepliedEvent,
+    CommentedTask, Payload, UserRef,
 };
 use slipway_rpc::{
     access::Principal,
@@ -24,7 +26,8 @@ use slipway_store::{
 use crate::{
     SERVICE,
     comment::{
-        Comment, CommentId, Content, PlacedComment, Refusal, Revision, TaskId, mentions::mentioned,
+        Body, Comment, CommentId, Content, PlacedComment, Refusal, Revision, TaskId,
+        mentions::mentioned,
     },
     metrics as m,
     reading::Threads as _,
@@ -133,13 +136,11 @@ impl Forum {
         id: CommentId,
         on: Option<Revision>,
         content: Content,
-        by: &Principal,
+        by: &CommandContext,
     ) -> Result<PlacedComment, Fault> {
-        let now = self.clock.now();
-        self.change(id, |before| {
-            before.edit(by.user_id, on, content.clone(), now)
-        })
-        .await
+        let (now, editor) = (self.clock.now(), by.principal.user_id);
+        let edit = |before: &Comment| before.edit(editor, on, content.clone(), now);
+        self.change(id, by, now, edit).await
     }
 
     /// Deletes the caller's own comment, or any comment if the caller is an admin. If `on` is
@@ -148,34 +149,39 @@ impl Forum {
         &self,
         id: CommentId,
         on: Option<Revision>,
-        by: &Principal,
+        by: &CommandContext,
     ) -> Result<(), Fault> {
-        let now = self.clock.now();
-        self.change(id, |before| before.delete(by.user_id, by.role, on, now))
-            .await?;
+        let (now, caller) = (self.clock.now(), &by.principal);
+        let delete = |before: &Comment| before.delete(caller.user_id, caller.role, on, now);
+        self.change(id, by, now, delete).await?;
         Ok(())
     }
 
-    /// Changes a comment by `decide`, which runs again if another request has changed the comment
-    /// meanwhile. `decide` returns `None` if there is nothing to do.
+    /// Changes a comment at `now` by `decide`, which runs again if another request has changed the
+    /// comment meanwhile. `decide` returns `None` if there is nothing to do.
     async fn change(
         &self,
         id: CommentId,
+        by: &CommandContext,
+        now: Timestamp,
         decide: impl Fn(&Comment) -> Result<Option<Comment>, Refusal> + Send + Sync,
     ) -> Result<PlacedComment, Fault> {
         for attempt in 1..=MAX_ATTEMPTS {
             let before = self.comment(id).await?;
+            let task = self.release.task(before.comment.task, &by.asker).await?;
             let Some(after) = decide(&before.comment).map_err(refuse)? else {
                 return Ok(before);
             };
-            let changed = self.comments().change(&before.comment, &after).await?;
-            if changed {
+            let event = changed(&before.comment, &after, &task, by, now);
+            let stored = self.comments().change(&before.comment, &after, &event);
+            if stored.await? {
                 let change = if after.is_deleted() {
                     "deleted"
                 } else {
                     "edited"
                 };
                 metrics::counter!(m::CHANGES, "change" => change).increment(1);
+                self.wake.wake(after.task.0);
                 return Ok(PlacedComment {
                     comment: after,
                     ..before
@@ -249,18 +255,58 @@ fn commit<P: Payload, R: Message>(
     by: &CommandContext,
     response: &R,
 ) -> Commit {
-    let origin = Origin {
-        service: SERVICE,
-        key: comment.task.0,
-        subject: comment.id.0,
-        actor: &by.actor(),
-        time: comment.created_at,
-    };
     Commit {
-        event: Event::new(event, &origin),
+        event: event_of(event, comment, by, comment.created_at),
         receipt: by
             .repeatable
             .as_ref()
             .map(|repeatable| repeatable.receipt(response.encode_to_vec(), comment.created_at)),
     }
+}
+
+fn event_of<P: Payload>(
+    payload: &P,
+    comment: &Comment,
+    by: &CommandContext,
+    time: Timestamp,
+) -> Event {
+    let origin = Origin {
+        service: SERVICE,
+        key: comment.task.0,
+        subject: comment.id.0,
+        actor: &by.actor(),
+        time,
+    };
+    Event::new(payload, &origin)
+}
+
+/// The event of an edit or a deletion.
+fn changed(
+    before: &Comment,
+    after: &Comment,
+    task: &CommentedTask,
+    by: &CommandContext,
+    now: Timestamp,
+) -> Event {
+    let (task, comment_id, author) = (task.clone(), after.id.0, after.author.clone());
+    let excerpt = |comment: &Comment| match &comment.body {
+        Body::Content(content) => content.excerpt(),
+        Body::Deleted { .. } => String::new(),
+    };
+    if after.is_deleted() {
+        let payload = CommentDeletedEvent {
+            task,
+            comment_id,
+            author,
+        };
+        return event_of(&payload, after, by, now);
+    }
+    let payload = CommentEditedEvent {
+        task,
+        comment_id,
+        author,
+        previous_excerpt: excerpt(before),
+        excerpt: excerpt(after),
+    };
+    event_of(&payload, after, by, now)
 }

@@ -65,7 +65,7 @@ impl ForumService for ForumApi {
         &self,
         request: Request<EditCommentRequest>,
     ) -> Result<Response<EditCommentResponse>, Status> {
-        let by = principal(&request)?;
+        let by = caller(&request)?;
         let message = request.into_inner();
         let id = id("id", &message.id)?;
         let on = revision(message.revision);
@@ -81,7 +81,7 @@ impl ForumService for ForumApi {
         &self,
         request: Request<DeleteCommentRequest>,
     ) -> Result<Response<DeleteCommentResponse>, Status> {
-        let by = principal(&request)?;
+        let by = caller(&request)?;
         let message = request.into_inner();
         let id = id("id", &message.id)?;
         let on = revision(message.revision);
@@ -128,11 +128,21 @@ fn new(comment: &Comment) -> slipway_proto::forum::v1::Comment {
 }
 
 fn by<M: Message>(request: &Request<M>, method: &str) -> Result<CommandContext, Fault> {
-    let principal = principal(request)?;
+    let caller = caller(request)?;
+    let principal = Some(&*caller.principal);
+    let repeatable = Repeatable::of(request, method, principal, request.get_ref())?;
     Ok(CommandContext {
-        repeatable: Repeatable::of(request, method, Some(&principal), request.get_ref())?,
+        repeatable,
+        ..caller
+    })
+}
+
+/// The caller of a command that has the same effect when it is repeated.
+fn caller<M>(request: &Request<M>) -> Result<CommandContext, Fault> {
+    Ok(CommandContext {
+        principal: principal(request)?,
         asker: on_behalf_of(request),
-        principal,
+        repeatable: None,
     })
 }
 

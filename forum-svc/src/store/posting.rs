@@ -8,6 +8,7 @@
 use std::sync::Arc;
 
 use jiff::{SignedDuration, Timestamp};
+use slipway_bus::Event;
 use slipway_runtime::contention::{MAX_ATTEMPTS, back_off};
 use slipway_store::{Query, Refusal, Write, by_time};
 use tokio::sync::{Mutex, MutexGuard};
@@ -137,18 +138,29 @@ impl CommentStore {
         Ok((stored, done.into_comment()))
     }
 
-    /// Replaces `before` by `after`, an edit or a deletion of it. Returns `false`, and stores
-    /// nothing, if the stored revision is not that of `before`.
+    /// Replaces `before` by `after`, an edit or a deletion of it, with its event. Returns `false`,
+    /// and stores nothing, if the comment was changed meanwhile, or got a reply.
     ///
     /// # Errors
     /// If the database is unavailable. The change may have been stored.
-    pub async fn change(&self, before: &Comment, after: &Comment) -> Result<bool, StoreError> {
-        let change = |stored: Option<&Stored>| {
-            let changed = stored?.comment()?.changed(before, after)?;
-            Some(Stored::from(changed))
+    pub async fn change(
+        &self,
+        before: &Comment,
+        after: &Comment,
+        event: &Event,
+    ) -> Result<bool, StoreError> {
+        let stored: Option<Stored> = self.documents.get(before.id).await?;
+        let changed = stored.as_ref().and_then(Stored::comment);
+        let changed = changed.and_then(|comment| comment.changed(before, after));
+        let Some((stored, changed)) = stored.zip(changed.map(Stored::from)) else {
+            return Ok(false);
         };
-        let changed = self.documents.update(before.id, change).await?;
-        Ok(changed.is_some())
+        let write = Write::replace(&stored, &changed).with_events([event]);
+        match self.documents.write(write).await? {
+            Ok(()) => Ok(true),
+            Err(Refusal::Revision) => Ok(false),
+            Err(refusal) => Err(slipway_store::StoreError::from(refusal).into()),
+        }
     }
 
     /// Settles replies that were begun before `before` and not finished, because their process

@@ -7,6 +7,7 @@ use slipway_proto::{
 use slipway_rpc::error::{Fault, Kind};
 
 use crate::harness::{ADA, BOB, Forum, TASK, UNKNOWN};
+use crate::rules;
 
 #[tokio::test]
 async fn the_user_of_the_token_is_the_author_and_the_caller_of_release_svc() {
@@ -158,6 +159,10 @@ async fn the_discussion_of_a_deleted_task_is_gone() {
     assert_eq!(code(replies.unwrap_err().into()), "TASK_NOT_FOUND");
     let reply = forum.reply(&forum.ada, &posted, "Still there?").await;
     assert_eq!(code(reply.unwrap_err()), "TASK_NOT_FOUND");
+    let edited = rules::edit(&forum, &forum.ada, &posted, 0).await;
+    assert_eq!(code(edited.unwrap_err()), "TASK_NOT_FOUND");
+    let deleted = rules::delete(&forum, &forum.ada, &posted).await;
+    assert_eq!(code(deleted.unwrap_err()), "TASK_NOT_FOUND");
 }
 
 #[tokio::test]

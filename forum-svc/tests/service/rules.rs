@@ -1,8 +1,12 @@
 //! Tests of permissions and refusals.
 
 use futures::future::join_all;
-use slipway_proto::forum::v1::{
-    Comment, DeleteCommentRequest, EditCommentRequest, ListCommentsRequest, ListRepliesRequest,
+use slipway_bus::Actor;
+use slipway_proto::{
+    events::{CommentDeletedEvent, CommentEditedEvent},
+    forum::v1::{
+        Comment, DeleteCommentRequest, EditCommentRequest, ListCommentsRequest, ListRepliesRequest,
+    },
 };
 use slipway_rpc::{
     error::{Fault, Kind},
@@ -12,7 +16,12 @@ use slipway_rpc::{
 
 use crate::harness::{Forum, TASK, UNKNOWN};
 
-async fn edit(forum: &Forum, by: &Outbound, of: &Comment, revision: u64) -> Result<Comment, Fault> {
+pub(crate) async fn edit(
+    forum: &Forum,
+    by: &Outbound,
+    of: &Comment,
+    revision: u64,
+) -> Result<Comment, Fault> {
     edit_to(forum, by, of, revision, "Edited").await
 }
 
@@ -32,7 +41,7 @@ async fn edit_to(
     Ok(edited?.into_inner().comment.unwrap())
 }
 
-async fn delete(forum: &Forum, by: &Outbound, of: &Comment) -> Result<(), Fault> {
+pub(crate) async fn delete(forum: &Forum, by: &Outbound, of: &Comment) -> Result<(), Fault> {
     let request = by.request(DeleteCommentRequest {
         id: of.id.clone(),
         revision: 0,
@@ -64,6 +73,38 @@ async fn only_the_author_edits_a_comment_and_only_at_the_named_revision() {
         ("COMMENT_CHANGED", &2.into())
     );
     assert_eq!(forum.get(&comment.id).await.unwrap(), edited);
+}
+
+#[tokio::test]
+async fn edits_and_deletions_are_published() {
+    let forum = Forum::new().await;
+    let comment = forum.post(&forum.ada, "First").await.unwrap();
+    edit(&forum, &forum.ada, &comment, 0).await.unwrap();
+    // Nothing changes.
+    edit(&forum, &forum.ada, &comment, 0).await.unwrap();
+    delete(&forum, &forum.admin, &comment).await.unwrap();
+    delete(&forum, &forum.admin, &comment).await.unwrap();
+    forum.post(&forum.ada, "Next").await.unwrap();
+    let events = forum.events(4).await;
+    let types = events.iter().map(|event| event.event_type.as_str());
+    assert_eq!(
+        types.collect::<Vec<_>>(),
+        [
+            "comment.posted",
+            "comment.edited",
+            "comment.deleted",
+            "comment.posted"
+        ]
+    );
+    let edited: CommentEditedEvent = events[1].payload().unwrap();
+    assert_eq!(
+        (edited.previous_excerpt.as_str(), edited.excerpt.as_str()),
+        ("First", "Edited")
+    );
+    let deleted: CommentDeletedEvent = events[2].payload().unwrap();
+    assert_eq!(deleted.author.username, "ada");
+    assert_eq!(deleted.task.title, "Write the notes");
+    assert!(matches!(&events[2].actor, Actor::User { username, .. } if username != "ada"));
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -239,6 +239,26 @@ fn sentence(data: &EventData, who: &Who<'_>) -> Option<(String, Vec<Uuid>)> {
             let concerns = [parent.id, task.assignee.id].into_iter().chain(mentioned);
             (sentence, concerns.collect())
         }
+        E::CommentEdited(e) => {
+            let task = &e.task;
+            let sentence = format!(
+                "{by} edited a comment on “{}” in {}",
+                task.title, task.release_name
+            );
+            (sentence, vec![task.assignee.id, e.author.id])
+        }
+        E::CommentDeleted(e) => {
+            let task = &e.task;
+            let whose = match who.id == Some(e.author.id) {
+                true => "their comment".to_owned(),
+                false => format!("a comment of {}", e.author.username),
+            };
+            let sentence = format!(
+                "{by} deleted {whose} on “{}” in {}",
+                task.title, task.release_name
+            );
+            (sentence, vec![task.assignee.id, e.author.id])
+        }
         // Published on topics that are not in the feed.
         E::ChatAnswered(_)
         | E::NotificationRequested(_)

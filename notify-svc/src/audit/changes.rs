@@ -27,6 +27,13 @@ pub fn of(entry: &Entry) -> Vec<FieldChange> {
             change("startedAt", Value::Null, json!(e.task.started_at)),
         ],
         E::TaskPaused(_) => vec![change("status", json!("IN_PROCESS"), json!("TODO"))],
+        E::CommentEdited(e) => {
+            vec![change(
+                "excerpt",
+                json!(e.previous_excerpt),
+                json!(e.excerpt),
+            )]
+        }
         E::TaskCompleted(e) => vec![
             change("status", json!("IN_PROCESS"), json!("COMPLETED")),
             change("completedAt", Value::Null, json!(e.task.completed_at)),
@@ -59,7 +66,8 @@ pub fn of(entry: &Entry) -> Vec<FieldChange> {
         | E::TaskReminderDue(_)
         | E::TaskRecurrenceEnded(_)
         | E::CommentPosted(_)
-        | E::CommentReplied(_) => Vec::new(),
+        | E::CommentReplied(_)
+        | E::CommentDeleted(_) => Vec::new(),
         // Not in the audit trail.
         E::ChatAnswered(_)
         | E::NotificationRequested(_)

@@ -59,6 +59,8 @@ fn notifies(event_type: EventType) -> bool {
         | T::TaskDeleted
         | T::TaskStarted
         | T::TaskCompleted
+        | T::CommentEdited
+        | T::CommentDeleted
         | T::ChatAnswered
         | T::NotificationSent
         | T::NotificationFailed

@@ -57,3 +57,33 @@ pub struct CommentRepliedEvent {
     /// The users mentioned as `@username`: each once, at most 20, never the author.
     pub mentions: Vec<UserRef>,
 }
+
+/// `comment.edited`: the author of a comment changed it. Nobody is notified of mentions that are
+/// new in it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct CommentEditedEvent {
+    /// The task.
+    pub task: CommentedTask,
+    /// Id of the comment.
+    pub comment_id: Uuid,
+    /// The author of the comment.
+    pub author: UserRef,
+    /// The beginning of the comment before the change: at most 200 characters, on one line.
+    pub previous_excerpt: String,
+    /// The beginning of the comment after it, likewise.
+    pub excerpt: String,
+}
+
+/// `comment.deleted`: the author of a comment or an admin deleted it. The event does not have its
+/// text, which is gone.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct CommentDeletedEvent {
+    /// The task.
+    pub task: CommentedTask,
+    /// Id of the comment.
+    pub comment_id: Uuid,
+    /// The author of the comment.
+    pub author: UserRef,
+}

@@ -18,7 +18,9 @@ mod user;
 pub use admin::{DeadLetterReplayedEvent, TemplateDeletedEvent, TemplateUpdatedEvent};
 pub use change::FieldChange;
 pub use chat::ChatAnsweredEvent;
-pub use comment::{CommentPostedEvent, CommentRepliedEvent, CommentedTask};
+pub use comment::{
+    CommentDeletedEvent, CommentEditedEvent, CommentPostedEvent, CommentRepliedEvent, CommentedTask,
+};
 pub use notification::{
     NotificationFailedEvent, NotificationRequestedEvent, NotificationSentEvent,
 };
@@ -234,6 +236,8 @@ catalogue! {
     TaskReminderDue(TaskReminderDueEvent): "task.reminder_due" / 1 on RELEASES,
     CommentPosted(CommentPostedEvent): "comment.posted" / 1 on FORUM,
     CommentReplied(CommentRepliedEvent): "comment.replied" / 1 on FORUM,
+    CommentEdited(CommentEditedEvent): "comment.edited" / 1 on FORUM,
+    CommentDeleted(CommentDeletedEvent): "comment.deleted" / 1 on FORUM,
     ChatAnswered(ChatAnsweredEvent): "chat.answered" / 1 on CHAT,
     NotificationRequested(NotificationRequestedEvent): "notification.requested" / 1 on NOTIFICATIONS,
     NotificationSent(NotificationSentEvent): "notification.sent" / 1 on NOTIFICATIONS,

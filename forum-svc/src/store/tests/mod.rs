@@ -126,6 +126,13 @@ fn commit(comment: &Comment) -> Commit {
     }
 }
 
+/// Stores a change of a comment; returns whether it was the newest.
+async fn change(stores: &Stores, before: &Comment, after: &Comment) -> bool {
+    let event = commit(after).event;
+    let changed = stores.comments.change(before, after, &event);
+    changed.await.unwrap()
+}
+
 async fn begin(stores: &Stores, task: TaskId) -> PlacedComment {
     let comment = draft(task);
     let (id, commit) = (comment.id, commit(&comment));

@@ -173,7 +173,7 @@ pub(super) async fn a_comment_with_notes_is_edited_and_replied_to(open: impl Fn(
         .edit(ada().id, None, content("edited"), now())
         .unwrap()
         .unwrap();
-    assert!(scene.stores.comments.change(&before, &after).await.unwrap());
+    assert!(change(&scene.stores, &before, &after).await);
     let next = reply_to(&scene.stores, scene.root).await;
     let both = vec![scene.posted.id, next.comment.id];
     assert_eq!(scene.replies().await, (3, both.clone()));

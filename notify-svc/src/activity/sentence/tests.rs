@@ -5,12 +5,13 @@ use std::collections::BTreeSet;
 use jiff::Timestamp;
 use slipway_bus::event::Origin;
 use slipway_proto::events::{
-    CommentPostedEvent, CommentRepliedEvent, CommentedTask, EventType, HotfixTaskAddedEvent,
-    Payload, ReleaseCompletedEvent, ReleaseCreatedEvent, ReleaseDeletedEvent, ReleaseReadyEvent,
-    ReleaseReopenedEvent, ReleaseUpdatedEvent, StaleTaskDetectedEvent, TaskAssignedEvent,
-    TaskCompletedEvent, TaskCreatedEvent, TaskData, TaskDeletedEvent, TaskPausedEvent,
-    TaskReadyEvent, TaskRecurrenceEndedEvent, TaskReminderDueEvent, TaskStartedEvent,
-    TaskUpdatedEvent, UserRef, UserRegisteredEvent,
+    CommentDeletedEvent, CommentEditedEvent, CommentPostedEvent, CommentRepliedEvent,
+    CommentedTask, EventType, HotfixTaskAddedEvent, Payload, ReleaseCompletedEvent,
+    ReleaseCreatedEvent, ReleaseDeletedEvent, ReleaseReadyEvent, ReleaseReopenedEvent,
+    ReleaseUpdatedEvent, StaleTaskDetectedEvent, TaskAssignedEvent, TaskCompletedEvent,
+    TaskCreatedEvent, TaskData, TaskDeletedEvent, TaskPausedEvent, TaskReadyEvent,
+    TaskRecurrenceEndedEvent, TaskReminderDueEvent, TaskStartedEvent, TaskUpdatedEvent, UserRef,
+    UserRegisteredEvent,
 };
 
 use super::*;
@@ -396,6 +397,18 @@ fn about_comments() -> Vec<(Event, &'static str, Vec<Uuid>)> {
         excerpt: "Fine.".into(),
         mentions: vec![user_ref(ADA, "ada")],
     };
+    let edited = CommentEditedEvent {
+        task: on(),
+        comment_id: Uuid::from_u128(1),
+        author: user_ref(GRACE, "grace"),
+        previous_excerpt: "How is it going, @bob?".into(),
+        excerpt: "How is it going?".into(),
+    };
+    let deleted = CommentDeletedEvent {
+        task: on(),
+        comment_id: Uuid::from_u128(1),
+        author: user_ref(GRACE, "grace"),
+    };
     vec![
         (
             event(&user(GRACE, "grace"), &posted),
@@ -411,6 +424,21 @@ fn about_comments() -> Vec<(Event, &'static str, Vec<Uuid>)> {
             event(&user(GRACE, "grace"), &replied),
             "grace replied to their own comment on “Build images” in Kubernetes 1.31",
             vec![GRACE, ADA, ADA],
+        ),
+        (
+            event(&user(GRACE, "grace"), &edited),
+            "grace edited a comment on “Build images” in Kubernetes 1.31",
+            vec![ADA, GRACE],
+        ),
+        (
+            event(&user(GRACE, "grace"), &deleted),
+            "grace deleted their comment on “Build images” in Kubernetes 1.31",
+            vec![ADA, GRACE],
+        ),
+        (
+            event(&user(BOB, "bob"), &deleted),
+            "bob deleted a comment of grace on “Build images” in Kubernetes 1.31",
+            vec![ADA, GRACE],
         ),
     ]
 }
