@@ -10,14 +10,18 @@ use std::{
     time::Duration,
 };
 
-use http::{HeaderMap, Request, Response, header::AUTHORIZATION};
+use http::{
+    HeaderMap, HeaderValue, Request, Response,
+    header::{AUTHORIZATION, USER_AGENT},
+};
 use tonic::{Status, body::Body, transport::server::TcpConnectInfo};
 use tower::{Layer, Service};
 use tracing::{Span, field::display};
 
 use super::{
-    Accounts, Policies, Principal, Role, StreamLimits, TokenError, Verifier,
+    Accounts, Policies, Principal, ProgramTokens, Role, StreamLimits, TokenError, Verifier,
     policy::{Rule, is_health},
+    programs::is_of_program,
     streams::{StreamLife, bounded},
 };
 use crate::{
@@ -37,6 +41,7 @@ pub struct AccessLayer {
     policies: Arc<Policies>,
     verifier: Arc<Verifier>,
     accounts: Option<Arc<dyn Accounts>>,
+    programs: Option<Arc<ProgramTokens>>,
     streams: StreamLimits,
 }
 
@@ -49,6 +54,7 @@ impl AccessLayer {
             policies,
             verifier,
             accounts: None,
+            programs: None,
             streams,
         }
     }
@@ -58,6 +64,44 @@ impl AccessLayer {
     pub fn with_accounts(mut self, accounts: Arc<dyn Accounts>) -> Self {
         self.accounts = Some(accounts);
         self
+    }
+
+    /// Accepts tokens for programs, which it exchanges by `programs`.
+    #[must_use]
+    pub fn with_programs(mut self, programs: Arc<ProgramTokens>) -> Self {
+        self.programs = Some(programs);
+        self
+    }
+
+    /// Replaces a token for programs by the access token that it is exchanged for, so that the
+    /// service forwards that one.
+    ///
+    /// # Errors
+    /// If it is not accepted, or that cannot be determined at the moment.
+    async fn exchange(&self, request: &mut Request<Body>) -> Result<(), Fault> {
+        let Some(programs) = &self.programs else {
+            return Ok(());
+        };
+        let headers = request.headers();
+        let mut given = headers.get_all(AUTHORIZATION).iter();
+        let secret = bearer(headers).filter(|token| is_of_program(token));
+        // Two of them are refused later.
+        let (Some(secret), Some(_), None) = (secret, given.next(), given.next()) else {
+            return Ok(());
+        };
+        let forwarded = forwarded_for(headers);
+        let address = forwarded.or_else(|| peer(request));
+        let agent = match forwarded {
+            Some(_) => headers.get(CLIENT_AGENT),
+            None => headers.get(USER_AGENT),
+        };
+        let agent = agent.and_then(|agent| agent.to_str().ok());
+        let verified = programs.verified(&self.verifier, secret, address, agent);
+        let (token, _) = verified.await?;
+        let mut value = HeaderValue::try_from(format!("Bearer {token}")).map_err(Fault::internal)?;
+        value.set_sensitive(true);
+        request.headers_mut().insert(AUTHORIZATION, value);
+        Ok(())
     }
 
     async fn admit(
@@ -77,10 +121,14 @@ impl AccessLayer {
             Rule::Public => match self.authenticate(headers, requester).await {
                 // The caller cannot be determined at the moment; do not treat it as anonymous.
                 Err(fault) if fault.kind == Kind::Unavailable => Err(fault),
-                known => Ok(known.ok()),
+                // A program acts within its scope here too, or else without an account.
+                known => Ok(known
+                    .and_then(|principal| self.policies.within_scope(path, principal))
+                    .ok()),
             },
             Rule::Authenticated(roles) => {
                 let principal = self.authenticate(headers, requester).await?;
+                let principal = self.policies.within_scope(path, principal)?;
                 if roles.contains(&principal.role) {
                     Ok(Some(principal))
                 } else {
@@ -168,14 +216,16 @@ fn forwarded_for(headers: &HeaderMap) -> Option<IpAddr> {
 fn request_info(request: &Request<Body>) -> RequestInfo {
     let id = request.headers().get(REQUEST_ID);
     let id = id.filter(|id| is_id(id.as_bytes()));
-    let peer = || {
-        let peer = request.extensions().get::<TcpConnectInfo>()?.remote_addr?;
-        Some(peer.ip().to_canonical())
-    };
     RequestInfo {
         id: id.and_then(|id| id.to_str().ok()).map(str::to_owned),
-        address: forwarded_for(request.headers()).or_else(peer),
+        address: forwarded_for(request.headers()).or_else(|| peer(request)),
     }
+}
+
+/// The address at the other end of the connection.
+fn peer(request: &Request<Body>) -> Option<IpAddr> {
+    let peer = request.extensions().get::<TcpConnectInfo>()?.remote_addr?;
+    Some(peer.ip().to_canonical())
 }
 
 /// The token in an `authorization: Bearer …` header.
@@ -228,6 +278,7 @@ impl From<TokenError> for Fault {
             }
             TokenError::Expired => Fault::new(Kind::Unauthenticated, "TOKEN_EXPIRED", detail),
             TokenError::SessionEnded => Fault::new(Kind::Unauthenticated, "SESSION_ENDED", detail),
+            TokenError::Revoked => Fault::new(Kind::Unauthenticated, "TOKEN_REVOKED", detail),
             TokenError::KeysUnavailable => Fault::new(Kind::Unavailable, "UNAVAILABLE", detail)
                 .retry_after(Duration::from_secs(1)),
         }
@@ -274,6 +325,13 @@ where
             let headers = request.headers_mut();
             if let Err(fault) = layer.strip_unproven(headers, is_health_check).await {
                 return Ok(Status::from(fault).into_http());
+            }
+            if let Err(fault) = layer.exchange(&mut request).await {
+                // A public method ignores a token that is not accepted.
+                let is_public = *layer.policies.rule(request.uri().path()) == Rule::Public;
+                if !is_public || fault.kind == Kind::Unavailable {
+                    return Ok(Status::from(fault).into_http());
+                }
             }
             let path = request.uri().path();
             let requester = request.extensions().get::<Requester>();
