@@ -252,7 +252,7 @@ keys! {
         format::emails(), NOTIFY;
 
     /// Bearer token for `POST /hooks/*`: alerts, and whether mails arrived
-    webhook_secret: Secret = unset("no such routes", "at-least-sixteen-characters"),
+    webhook_secret: Secret = unset("tokens for programs only", "at-least-sixteen-characters"),
         format::bearer_token(16), GATEWAY, secret;
 
     /// URL where users reach Slipway: links in mails begin with it, and with https the session

@@ -133,7 +133,9 @@ mod tests {
     #[tokio::test]
     async fn a_token_is_replaced_shortly_before_it_expires() {
         let exchanges = Exchanges::new(SignedDuration::MAX);
-        let kept = exchanges.token("s", NOW, ready(token("a", after(900)))).await;
+        let kept = exchanges
+            .token("s", NOW, ready(token("a", after(900))))
+            .await;
         assert_eq!(&*kept.unwrap(), "a");
         // A kept token needs no exchange.
         let kept = exchanges.token("s", after(839), pending()).await;
@@ -153,7 +155,10 @@ mod tests {
         assert_eq!(&*get(899, away()).await.unwrap(), "a");
         assert!(get(900, away()).await.is_err());
         get(1000, token("b", after(1900))).await.unwrap();
-        assert_eq!(get(1060, refused()).await.unwrap_err().code, "TOKEN_REVOKED");
+        assert_eq!(
+            get(1060, refused()).await.unwrap_err().code,
+            "TOKEN_REVOKED"
+        );
         assert!(get(1061, away()).await.is_err());
     }
 }

@@ -98,7 +98,8 @@ impl AccessLayer {
         let agent = agent.and_then(|agent| agent.to_str().ok());
         let verified = programs.verified(&self.verifier, secret, address, agent);
         let (token, _) = verified.await?;
-        let mut value = HeaderValue::try_from(format!("Bearer {token}")).map_err(Fault::internal)?;
+        let mut value =
+            HeaderValue::try_from(format!("Bearer {token}")).map_err(Fault::internal)?;
         value.set_sensitive(true);
         request.headers_mut().insert(AUTHORIZATION, value);
         Ok(())

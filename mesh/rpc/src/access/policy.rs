@@ -164,7 +164,9 @@ fn sign_in_required() -> Fault {
     )
 }
 
-fn scope_required(scope: Scope) -> Fault {
+/// The error if a token for programs may not do what needs `scope`.
+#[must_use]
+pub fn scope_required(scope: Scope) -> Fault {
     let scope = scope.as_str();
     Fault::new(
         Kind::Forbidden,

@@ -377,14 +377,23 @@ async fn a_scope_and_its_audience_need_each_other() {
     assert_eq!(verify(&program).await, Ok(Some(Scope::Read)));
     // A process that does not know scopes would take the first one for a person's.
     for claims in [
-        Claims { aud: persons, ..program },
-        Claims { aud: programs, ..person },
+        Claims {
+            aud: persons,
+            ..program
+        },
+        Claims {
+            aud: programs,
+            ..person
+        },
     ] {
         assert_eq!(verify(&claims).await, Err(TokenError::Invalid));
     }
     // A service acts for no program.
     let service = claims_of(&s, Role::Service, Some(Scope::Admin));
-    let service = Claims { scope: None, ..service };
+    let service = Claims {
+        scope: None,
+        ..service
+    };
     let refused = s.verifier.verify(&s.secret.sign(&service)).await;
     assert_eq!(refused, Err(TokenError::Invalid));
 }
