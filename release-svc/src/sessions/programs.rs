@@ -5,6 +5,8 @@
 //! and a change of the password ends them. Their secret never changes, because a program often
 //! cannot store another one.
 
+use std::collections::HashSet;
+
 use jiff::{SignedDuration, Timestamp};
 use serde::{Deserialize, Serialize};
 use slipway_bus::{Actor, Event, event::Origin};
@@ -199,12 +201,12 @@ impl Sessions {
         // Each attempt fails only because another request has taken a slot.
         for _ in 0..MAX_TOKENS {
             let tokens = self.store.tokens(user, None, MAX_TOKENS).await?.items;
-            let mut programs = tokens.iter().filter_map(|token| token.program.as_ref());
+            let programs = tokens.iter().filter_map(|token| token.program.as_ref());
             if programs.clone().any(|other| other.name_key() == key) {
                 return Err(name_taken());
             }
-            let is_free = |slot: &u32| !programs.any(|other| other.slot == *slot);
-            let Some(slot) = (0..MAX_TOKENS).find(is_free) else {
+            let taken: HashSet<_> = programs.map(|other| other.slot).collect();
+            let Some(slot) = (0..MAX_TOKENS).find(|slot| !taken.contains(slot)) else {
                 return Err(too_many());
             };
             let (now, last) = (self.clock.now(), self.lifetimes());

@@ -44,8 +44,11 @@ impl Full {
         of("comments", &comments(&team.developers[0], &task).await?);
         of("chat", &conversation(&team.developers[0]).await?);
         templates(&team.admin).await?;
-        for _ in 0..ENOUGH {
+        for n in 0..ENOUGH {
             server.client().login("dev-0", PASSWORD).await?;
+            let token = json!({"name": format!("program-{n}"), "scope": "READ"});
+            let created = team.developers[0].post("/auth/tokens", &token).await?;
+            created.expect(201);
         }
         of("templates", TYPE);
         let mut lists = Vec::new();
