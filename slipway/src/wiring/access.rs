@@ -44,6 +44,7 @@ impl Shared<'_> {
             verifier.clone(),
             limits::streams(self.settings),
         );
+        let access = access.with_rates(limits::rates(self.settings));
         let link = Link::local(Middleware::new(access).wrap(release.clone()));
         Ok(self.programs(link))
     }
@@ -57,7 +58,8 @@ impl Shared<'_> {
         accounts: Option<KnownAccounts>,
     ) -> anyhow::Result<Middleware> {
         let access = AccessLayer::new(policies()?, verifier, limits::streams(self.settings));
-        let mut access = access.with_programs(programs);
+        let rates = limits::rates(self.settings);
+        let mut access = access.with_programs(programs).with_rates(rates);
         if let Some(accounts) = accounts {
             access = access.with_accounts(Arc::new(accounts));
         }

@@ -175,7 +175,7 @@ async fn lets_a_program_in(team: &Team) {
     let refused = altered.get("/tasks/my").await.unwrap();
     refused.refused(401, "INVALID_TOKEN");
     let path = format!("/auth/tokens/{}", id(&token));
-    let revoke = owner.request(reqwest::Method::DELETE, &path);
+    let revoke = owner.request(Method::DELETE, &path);
     owner.send(revoke).await.unwrap().expect(204);
     until(async || {
         let refused = program.get("/tasks/my").await?;

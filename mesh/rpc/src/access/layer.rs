@@ -19,7 +19,8 @@ use tower::{Layer, Service};
 use tracing::{Span, field::display};
 
 use super::{
-    Accounts, Policies, Principal, ProgramTokens, Role, StreamLimits, TokenError, Verifier,
+    Accounts, CallRates, Policies, Principal, ProgramTokens, Role, StreamLimits, TokenError,
+    Verifier,
     policy::{Rule, is_health},
     programs::is_of_program,
     streams::{StreamLife, bounded},
@@ -42,6 +43,7 @@ pub struct AccessLayer {
     verifier: Arc<Verifier>,
     accounts: Option<Arc<dyn Accounts>>,
     programs: Option<Arc<ProgramTokens>>,
+    rates: Option<CallRates>,
     streams: StreamLimits,
 }
 
@@ -55,6 +57,7 @@ impl AccessLayer {
             verifier,
             accounts: None,
             programs: None,
+            rates: None,
             streams,
         }
     }
@@ -71,6 +74,45 @@ impl AccessLayer {
     pub fn with_programs(mut self, programs: Arc<ProgramTokens>) -> Self {
         self.programs = Some(programs);
         self
+    }
+
+    /// Limits the calls of one account and of one address.
+    #[must_use]
+    pub fn with_rates(mut self, rates: CallRates) -> Self {
+        self.rates = Some(rates);
+        self
+    }
+
+    /// Counts a call for the address of its client. A call without the gateway may be one of
+    /// another process of the mesh, for many clients, so for its address only sign-ins count.
+    ///
+    /// # Errors
+    /// `TOO_MANY_REQUESTS`.
+    fn count_address(&self, request: &Request<Body>) -> Result<(), Fault> {
+        let Some(rates) = &self.rates else {
+            return Ok(());
+        };
+        let forwarded = forwarded_for(request.headers());
+        if self.policies.signs_in(request.uri().path())
+            && let Some(address) = forwarded.or_else(|| peer(request))
+        {
+            rates.count_sign_in(address)?;
+        }
+        forwarded.map_or(Ok(()), |address| rates.count_address(address))
+    }
+
+    /// Counts a call for its account. Calls that services make within the process do not count.
+    ///
+    /// # Errors
+    /// `TOO_MANY_REQUESTS`.
+    fn count_account(&self, request: &Request<Body>, caller: &Principal) -> Result<(), Fault> {
+        let is_within = forwarded_for(request.headers()).is_none() && peer(request).is_none();
+        match &self.rates {
+            Some(rates) if caller.role != Role::Service && !is_within => {
+                rates.count_account(caller.user_id)
+            }
+            _ => Ok(()),
+        }
     }
 
     /// Replaces a token for programs by the access token that it is exchanged for, so that the
@@ -327,6 +369,9 @@ where
             if let Err(fault) = layer.strip_unproven(headers, is_health_check).await {
                 return Ok(Status::from(fault).into_http());
             }
+            if let Err(fault) = layer.count_address(&request) {
+                return Ok(Status::from(fault).into_http());
+            }
             if let Err(fault) = layer.exchange(&mut request).await {
                 // A public method ignores a token that is not accepted.
                 let is_public = *layer.policies.rule(request.uri().path()) == Rule::Public;
@@ -344,6 +389,9 @@ where
                 Err(fault) => return Ok(Status::from(fault).into_http()),
             };
             if let Some(principal) = &principal {
+                if let Err(fault) = layer.count_account(&request, principal) {
+                    return Ok(Status::from(fault).into_http());
+                }
                 request.extensions_mut().insert(Arc::clone(principal));
             }
             if !layer.policies.streams(request.uri().path()) {

@@ -7,7 +7,8 @@
 //! of the mesh that acts for itself sends a service token ([`service`]). Streamed answers are
 //! limited in number, and end when their caller's token expires ([`streams`]). Tokens of sessions
 //! that have ended are refused ([`ended`]). A program sends a token that lasts for months, and that
-//! may have less than the rights of its account ([`programs`]).
+//! may have less than the rights of its account ([`programs`]). Calls of one account and of one
+//! address are limited ([`rates`]).
 
 pub mod accounts;
 pub mod ended;
@@ -17,6 +18,7 @@ pub mod layer;
 pub mod policy;
 pub mod principal;
 pub mod programs;
+pub mod rates;
 pub mod service;
 pub mod streams;
 pub mod token;
@@ -30,6 +32,7 @@ pub use layer::{AccessLayer, bearer, principal};
 pub use policy::Policies;
 pub use principal::{Principal, Role, Scope};
 pub use programs::ProgramTokens;
+pub use rates::{CallRates, Rates};
 pub use service::{ServiceSecret, ServiceTokens};
 pub use streams::{OpenStream, StreamLimits};
 pub use token::{Issuer, SessionClaim, Token};

@@ -99,6 +99,13 @@ impl Policies {
         is_open(path) || self.by_path.get(path).is_some_and(|method| method.streams)
     }
 
+    /// Whether anybody may call the method at a request path and it has an effect: it signs in, or
+    /// does something like it.
+    #[must_use]
+    pub fn signs_in(&self, path: &str) -> bool {
+        !is_open(path) && *self.rule(path) == Rule::Public && Class::at(path) == Class::Command
+    }
+
     /// The caller as whom a method is carried out: with the scope [`Scope::Work`], an admin acts as
     /// a developer.
     ///
