@@ -7,6 +7,12 @@ use slipway_proto::identity::v1::{
 };
 use slipway_rpc::{error::Fault, grpc::Outbound};
 use slipway_tests::{Answer, Options, Process, Team, team::PASSWORD};
+use tonic::transport::{Channel, Endpoint};
+
+async fn channel(server: &Process) -> anyhow::Result<Channel> {
+    let endpoint = Endpoint::from_shared(server.grpc.clone())?;
+    Ok(endpoint.connect().await?)
+}
 
 /// The refusal, which says when to come back.
 fn too_many(answer: &Answer, limit: u64) -> anyhow::Result<()> {
@@ -52,7 +58,7 @@ async fn one_account_does_not_use_up_the_rate_of_another() -> anyhow::Result<()>
     assert!(n >= 15, "{n}");
     too_many(&answer, 20)?;
     // The same account over gRPC.
-    let mut identity = IdentityServiceClient::connect(server.grpc.clone()).await?;
+    let mut identity = IdentityServiceClient::new(channel(&server).await?);
     let outbound = Outbound::with_token(ada.token().to_owned());
     let refused = identity.get_me(outbound.request(GetMeRequest {})).await;
     let refused = Fault::from(refused.unwrap_err());
@@ -102,7 +108,7 @@ async fn sign_ins_from_one_address_have_a_rate_of_their_own() -> anyhow::Result<
         }
     }
     too_many(&refused.context("it is limited")?, 10)?;
-    let mut identity = IdentityServiceClient::connect(server.grpc.clone()).await?;
+    let mut identity = IdentityServiceClient::new(channel(&server).await?);
     let login = LoginRequest {
         login: "dev-0".into(),
         password: PASSWORD.into(),

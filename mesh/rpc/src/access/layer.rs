@@ -147,6 +147,33 @@ impl AccessLayer {
         Ok(())
     }
 
+    /// Decides whether a call reaches the service, with which metadata, and as whose.
+    async fn enter(&self, request: &mut Request<Body>) -> Result<Option<Arc<Principal>>, Fault> {
+        let is_health_check = is_health(request.uri().path());
+        let headers = request.headers_mut();
+        self.strip_unproven(headers, is_health_check).await?;
+        let requester = request.extensions().get::<Requester>().cloned();
+        if let (Some(requester), Some(client)) = (&requester, forwarded_for(request.headers())) {
+            requester.is_forwarded_for(client);
+        }
+        self.count_address(request)?;
+        if let Err(fault) = self.exchange(request).await {
+            // A public method ignores a token that is not accepted.
+            let is_public = *self.policies.rule(request.uri().path()) == Rule::Public;
+            if !is_public || fault.kind == Kind::Unavailable {
+                return Err(fault);
+            }
+        }
+        let path = request.uri().path();
+        let admitted = self.admit(path, request.headers(), requester.as_ref());
+        let principal = admitted.await?;
+        if let Some(principal) = &principal {
+            self.count_account(request, principal)?;
+            request.extensions_mut().insert(Arc::clone(principal));
+        }
+        Ok(principal)
+    }
+
     async fn admit(
         &self,
         path: &str,
@@ -364,36 +391,10 @@ where
         let mut inner = std::mem::replace(&mut self.inner, ready);
         let layer = self.layer.clone();
         Box::pin(async move {
-            let is_health_check = is_health(request.uri().path());
-            let headers = request.headers_mut();
-            if let Err(fault) = layer.strip_unproven(headers, is_health_check).await {
-                return Ok(Status::from(fault).into_http());
-            }
-            if let Err(fault) = layer.count_address(&request) {
-                return Ok(Status::from(fault).into_http());
-            }
-            if let Err(fault) = layer.exchange(&mut request).await {
-                // A public method ignores a token that is not accepted.
-                let is_public = *layer.policies.rule(request.uri().path()) == Rule::Public;
-                if !is_public || fault.kind == Kind::Unavailable {
-                    return Ok(Status::from(fault).into_http());
-                }
-            }
-            let path = request.uri().path();
-            let requester = request.extensions().get::<Requester>();
-            if let (Some(requester), Some(client)) = (requester, forwarded_for(request.headers())) {
-                requester.is_forwarded_for(client);
-            }
-            let principal = match layer.admit(path, request.headers(), requester).await {
+            let principal = match layer.enter(&mut request).await {
                 Ok(principal) => principal,
                 Err(fault) => return Ok(Status::from(fault).into_http()),
             };
-            if let Some(principal) = &principal {
-                if let Err(fault) = layer.count_account(&request, principal) {
-                    return Ok(Status::from(fault).into_http());
-                }
-                request.extensions_mut().insert(Arc::clone(principal));
-            }
             if !layer.policies.streams(request.uri().path()) {
                 let info = request_info(&request);
                 return info.scope(inner.call(request)).await;
