@@ -19,7 +19,7 @@ use slipway_proto::{
     },
 };
 use slipway_rpc::{
-    access::{ServiceTokens, StreamLimits, Verifier},
+    access::{ProgramTokens, ServiceTokens, StreamLimits, Verifier},
     grpc::Link,
 };
 use slipway_runtime::clock::SharedClock;
@@ -52,6 +52,7 @@ pub(crate) struct App {
     incidents: IncidentServiceClient<Link>,
     pub(crate) webhook_secret: Option<String>,
     pub(crate) services: Arc<ServiceTokens>,
+    pub(crate) programs: Arc<ProgramTokens>,
     notifications: NotificationServiceClient<Link>,
     preferences: PreferenceServiceClient<Link>,
     templates: TemplateServiceClient<Link>,
@@ -80,6 +81,7 @@ impl App {
             verifier,
             webhook_secret,
             services,
+            programs,
             background,
             drain,
             clock,
@@ -117,6 +119,7 @@ impl App {
             incidents,
             webhook_secret,
             services,
+            programs,
             notifications,
             preferences,
             templates,

@@ -17,12 +17,12 @@ use http::{
     uri::Authority,
 };
 use jiff::{SignedDuration, Timestamp};
-use quick_cache::sync::Cache;
 use slipway_proto::{
     identity::v1::{ExchangeSessionRequest, identity_service_client::IdentityServiceClient},
     time::from_proto,
 };
 use slipway_rpc::{
+    access::{Exchanges, Token},
     error::{Fault, Kind},
     grpc::{Link, Outbound},
 };
@@ -34,27 +34,14 @@ const SECURE_NAME: &str = "__Host-slipway_session";
 
 const FETCH_SITE: HeaderName = HeaderName::from_static("sec-fetch-site");
 
-/// Sessions whose tokens are kept.
-const KEPT_TOKENS: usize = 20_000;
-
 /// Secrets of one request that are tried.
 const MOST_SECRETS: usize = 3;
-
-/// A token with less time left is replaced.
-const RENEW_BEFORE_END: SignedDuration = SignedDuration::from_secs(60);
-
-/// A token of a session.
-#[derive(Clone)]
-struct Exchanged {
-    token: Arc<str>,
-    renew_at: Timestamp,
-}
 
 /// Exchanges cookies for tokens.
 pub(crate) struct BrowserSessions {
     /// The origin of the public URL, if it is configured.
     origin: Option<String>,
-    tokens: Cache<String, Exchanged>,
+    tokens: Exchanges,
 }
 
 impl BrowserSessions {
@@ -62,7 +49,7 @@ impl BrowserSessions {
     pub(crate) fn new(public_url: Option<&str>) -> Self {
         Self {
             origin: public_url.and_then(origin),
-            tokens: Cache::new(KEPT_TOKENS),
+            tokens: Exchanges::new(SignedDuration::MAX),
         }
     }
 
@@ -166,21 +153,13 @@ impl BrowserSessions {
         outbound: &Outbound,
         now: Timestamp,
     ) -> Result<Arc<str>, Fault> {
-        if let Some(known) = self.tokens.get(secret) {
-            if now < known.renew_at {
-                return Ok(known.token);
-            }
-            self.tokens.remove_if(secret, |known| known.renew_at <= now);
-        }
-        let exchanged = self
-            .tokens
-            .get_or_insert_async(secret, exchange(identity, secret, outbound, now));
-        Ok(exchanged.await?.token)
+        let exchange = exchange(identity, secret, outbound);
+        self.tokens.token(secret, now, exchange).await
     }
 
     /// Forgets a token that is not accepted: the session may have another one.
     pub(crate) fn forget(&self, secret: &str) {
-        self.tokens.remove(secret);
+        self.tokens.forget(secret);
     }
 }
 
@@ -197,17 +176,15 @@ async fn exchange(
     mut identity: IdentityServiceClient<Link>,
     secret: &str,
     outbound: &Outbound,
-    now: Timestamp,
-) -> Result<Exchanged, Fault> {
+) -> Result<Token, Fault> {
     let request = outbound.request(ExchangeSessionRequest {
         secret: secret.to_owned(),
     });
     let answer = identity.exchange_session(request).await?.into_inner();
     let expires_at = answer.expires_at.and_then(|at| from_proto(at).ok());
-    let expires_at = expires_at.ok_or_else(|| Fault::internal("a token without an end"))?;
-    Ok(Exchanged {
-        token: answer.token.into(),
-        renew_at: expires_at - RENEW_BEFORE_END.min(expires_at.duration_since(now) / 2),
+    Ok(Token {
+        text: answer.token,
+        expires_at: expires_at.ok_or_else(|| Fault::internal("a token without an end"))?,
     })
 }
 

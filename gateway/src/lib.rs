@@ -33,7 +33,7 @@ use std::{sync::Arc, time::Duration};
 use axum::{Router, middleware::from_fn_with_state, response::IntoResponse as _};
 use http::HeaderValue;
 use slipway_rpc::{
-    access::{ServiceTokens, StreamLimits, Verifier},
+    access::{ProgramTokens, ServiceTokens, StreamLimits, Verifier},
     grpc::Link,
 };
 use slipway_runtime::{clock::SharedClock, life::Background};
@@ -112,6 +112,8 @@ pub struct Dependencies {
     pub webhook_secret: Option<String>,
     /// The gateway's own tokens, for calls that no client caused.
     pub services: Arc<ServiceTokens>,
+    /// Exchanges the tokens of programs.
+    pub programs: Arc<ProgramTokens>,
     /// Runs the stream from the activity log.
     pub background: Background,
     /// Cancelled when the process begins to drain: streams then send a goodbye and end.

@@ -12,7 +12,7 @@ slipway_runtime::metrics! {
     counter REGISTRATIONS {role} = "slipway_registrations_total", "Accounts created, by role";
     counter LOGINS {outcome} = "slipway_logins_total", "Sign-ins, by outcome";
     counter SESSIONS_STARTED {kind} = "slipway_sessions_started_total",
-        "Sessions started, by kind of client (api or browser)";
+        "Sessions started, by kind of client (api, browser or program)";
     counter SESSIONS_ENDED {reason} = "slipway_sessions_ended_total",
         "Sessions ended, by reason (logout, revoked, refresh_reused or too_many); without those \
          that expired";

@@ -345,6 +345,9 @@ fn command(dir: &Path, options: &Options) -> Command {
         .env("SLIPWAY_ADMIN_PASSWORD", ADMIN_PASSWORD)
         // All developers in all tests register from one address.
         .env("SLIPWAY_REGISTRATION_RATE", "1000000")
+        .env("SLIPWAY_USER_RATE", "1000000")
+        .env("SLIPWAY_ADDRESS_RATE", "1000000")
+        .env("SLIPWAY_SIGN_IN_RATE", "1000000")
         .envs(options.env.iter().cloned())
         .kill_on_drop(true);
     for name in &options.without {

@@ -19,13 +19,15 @@ use slipway_proto::{
         forum_service_client::ForumServiceClient,
     },
     identity::v1::{
-        ChangePasswordRequest, ChangePasswordResponse, EndAllSessionsRequest,
-        EndAllSessionsResponse, EndSessionRequest, EndSessionResponse, ExchangeSessionRequest,
-        ExchangeSessionResponse, GetJwksRequest, GetJwksResponse, GetMeRequest, GetMeResponse,
-        ListSessionsRequest, ListSessionsResponse, ListUsersRequest, ListUsersResponse,
-        LoginRequest, LoginResponse, LogoutRequest, LogoutResponse, RefreshSessionRequest,
-        RefreshSessionResponse, RegisterRequest, RegisterResponse, ResolveUsersRequest,
-        ResolveUsersResponse, StartBrowserSessionRequest, StartBrowserSessionResponse, User,
+        ChangePasswordRequest, ChangePasswordResponse, CreateTokenRequest, CreateTokenResponse,
+        EndAllSessionsRequest, EndAllSessionsResponse, EndSessionRequest, EndSessionResponse,
+        ExchangeSessionRequest, ExchangeSessionResponse, ExchangeTokenRequest,
+        ExchangeTokenResponse, GetJwksRequest, GetJwksResponse, GetMeRequest, GetMeResponse,
+        ListSessionsRequest, ListSessionsResponse, ListTokensRequest, ListTokensResponse,
+        ListUsersRequest, ListUsersResponse, LoginRequest, LoginResponse, LogoutRequest,
+        LogoutResponse, RefreshSessionRequest, RefreshSessionResponse, RegisterRequest,
+        RegisterResponse, ResolveUsersRequest, ResolveUsersResponse, RevokeTokenRequest,
+        RevokeTokenResponse, StartBrowserSessionRequest, StartBrowserSessionResponse, User,
         WatchEndedSessionsRequest, WatchEndedSessionsResponse,
         identity_service_server::{IdentityService, IdentityServiceServer},
     },
@@ -143,6 +145,10 @@ fake! { IdentityService for Release:
     end_all_sessions(EndAllSessionsRequest) -> EndAllSessionsResponse
     start_browser_session(StartBrowserSessionRequest) -> StartBrowserSessionResponse
     exchange_session(ExchangeSessionRequest) -> ExchangeSessionResponse
+    create_token(CreateTokenRequest) -> CreateTokenResponse
+    list_tokens(ListTokensRequest) -> ListTokensResponse
+    revoke_token(RevokeTokenRequest) -> RevokeTokenResponse
+    exchange_token(ExchangeTokenRequest) -> ExchangeTokenResponse
     ;
 
     type WatchEndedSessionsStream = BoxStream<WatchEndedSessionsResponse>;

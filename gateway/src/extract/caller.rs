@@ -1,6 +1,9 @@
 //! Extractors that authenticate the caller and prepare the metadata of calls to services.
 
-use std::{net::SocketAddr, sync::Arc};
+use std::{
+    net::{IpAddr, SocketAddr},
+    sync::Arc,
+};
 
 use axum::extract::{ConnectInfo, FromRequestParts};
 use http::{
@@ -9,7 +12,7 @@ use http::{
     request::Parts,
 };
 use slipway_rpc::{
-    access::{Principal, bearer},
+    access::{Principal, bearer, programs::is_of_program},
     error::{Fault, Kind},
     grpc::{ForwardedClient, Outbound},
     metadata::IDEMPOTENCY_KEY,
@@ -114,6 +117,10 @@ impl FromRequestParts<AppState> for BrowserCookie {
 async fn authenticate(parts: &Parts, app: &App) -> Result<(String, Arc<Principal>), Fault> {
     if parts.headers.contains_key(AUTHORIZATION) {
         let token = bearer(&parts.headers).ok_or_else(not_signed_in)?;
+        if is_of_program(token) {
+            let (token, principal) = of_program(parts, app, token).await?;
+            return Ok((token.as_ref().to_owned(), principal));
+        }
         return Ok((token.to_owned(), app.verifier.verify(token).await?));
     }
     let mut refused = not_signed_in();
@@ -128,6 +135,20 @@ async fn authenticate(parts: &Parts, app: &App) -> Result<(String, Arc<Principal
         }
     }
     Err(refused)
+}
+
+/// The access token for a token for programs, and its principal.
+pub(super) async fn of_program(
+    parts: &Parts,
+    app: &App,
+    secret: &str,
+) -> Result<(Arc<str>, Arc<Principal>), Fault> {
+    let agent = parts.headers.get(USER_AGENT);
+    let agent = agent.and_then(|agent| agent.to_str().ok());
+    let (verifier, address) = (&app.verifier, address(parts));
+    app.programs
+        .verified(verifier, secret, address, agent)
+        .await
 }
 
 /// A token of the session with this secret, and its user.
@@ -182,8 +203,12 @@ fn not_signed_in() -> Fault {
     )
 }
 
-fn outbound(parts: &Parts, app: &App, token: Option<String>) -> Result<Outbound, Fault> {
+fn address(parts: &Parts) -> Option<IpAddr> {
     let peer = parts.extensions.get::<ConnectInfo<SocketAddr>>();
+    peer.map(|ConnectInfo(peer)| peer.ip().to_canonical())
+}
+
+fn outbound(parts: &Parts, app: &App, token: Option<String>) -> Result<Outbound, Fault> {
     let request_id = parts.extensions.get::<RequestId>();
     let agent = parts.headers.get(USER_AGENT);
     Ok(Outbound {
@@ -191,8 +216,8 @@ fn outbound(parts: &Parts, app: &App, token: Option<String>) -> Result<Outbound,
         deadline: Some(app.deadline),
         idempotency_key: idempotency_key(&parts.method, &parts.headers)?,
         request_id: request_id.map(|id| id.as_str().to_owned()),
-        client: peer.map(|ConnectInfo(peer)| ForwardedClient {
-            address: peer.ip().to_canonical(),
+        client: address(parts).map(|address| ForwardedClient {
+            address,
             agent: agent
                 .and_then(|agent| agent.to_str().ok())
                 .map(str::to_owned),

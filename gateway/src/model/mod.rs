@@ -22,6 +22,7 @@ mod task;
 mod task_change;
 mod task_list;
 mod template;
+mod token;
 mod user;
 
 pub(crate) use activity::{ActivityEntry, ActivityQuery, NoNumber, Sequence, StreamQuery};
@@ -52,6 +53,7 @@ pub(crate) use task_list::{MyTasksQuery, TasksQuery};
 pub(crate) use template::{
     NewTemplate, Preview, Rendered, Template, TemplateSummary, TemplateVersion,
 };
+pub(crate) use token::{CreatedToken, NewToken, ProgramToken, TokensOfMine};
 pub(crate) use user::{
     Account, BrowserSession, Colleague, Credentials, PasswordChange, Refresh, Registration,
     Session, UserRef, UsersQuery,

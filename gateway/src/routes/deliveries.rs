@@ -25,8 +25,9 @@ pub(super) fn routes() -> OpenApiRouter<AppState> {
 
 /// Records that mails were delivered or bounced.
 ///
-/// Needs the configured webhook secret as `Authorization: Bearer`; without a configured secret
-/// this address does not exist. A repeated request changes nothing and gets the same answer, so it
+/// Needs the configured webhook secret, or a token for programs of an admin with the scope `WORK` or
+/// `ADMIN`, as `Authorization: Bearer`; without a configured secret this address exists for such
+/// tokens only. A repeated request changes nothing and gets the same answer, so it
 /// is safe to repeat. Unknown mails and invalid confirmations are reported in their results and do
 /// not affect the others.
 #[utoipa::path(

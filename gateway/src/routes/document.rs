@@ -70,7 +70,9 @@ impl Modify for Common {
         let bearer = HttpBuilder::new()
             .scheme(HttpAuthScheme::Bearer)
             .bearer_format("JWT")
-            .description(Some("The `token` of POST /auth/login."))
+            .description(Some(
+                "The `token` of POST /auth/login, or a token for programs of POST /auth/tokens.",
+            ))
             .build();
         let cookie = ApiKey::Cookie(ApiKeyValue::with_description(
             COOKIE_NAME,
@@ -81,7 +83,8 @@ impl Modify for Common {
         let webhook = HttpBuilder::new()
             .scheme(HttpAuthScheme::Bearer)
             .description(Some(
-                "The secret that the operator has configured for webhooks.",
+                "The secret that the operator has configured for webhooks, or a token for programs of an \
+                    admin with the scope `WORK` or `ADMIN`.",
             ))
             .build();
         components.add_security_scheme("webhook", SecurityScheme::Http(webhook));

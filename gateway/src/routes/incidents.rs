@@ -48,8 +48,9 @@ async fn list(
 
 /// Accepts the alerts of Grafana and Alertmanager: each becomes an incident.
 ///
-/// Their webhook sends the configured secret as `Authorization: Bearer`. Without a
-/// configured secret this address does not exist. Unknown fields are ignored, because the senders
+/// Their webhook sends the configured secret as `Authorization: Bearer`, or a token for programs of
+/// an admin with the scope `WORK` or `ADMIN`. Without a configured secret this address exists for
+/// such tokens only. Unknown fields are ignored, because the senders
 /// have many. Every alert is accepted, because the senders do not repeat refused requests. Values
 /// that are blank, `null` or of another type count as left out. Those beyond the first 1,000 of a
 /// request become one incident together.

@@ -20,6 +20,7 @@ mod releases;
 mod sessions;
 mod tasks;
 mod templates;
+mod tokens;
 mod users;
 
 use std::sync::Arc;
@@ -45,6 +46,7 @@ pub(crate) fn router(app: AppState, cross_origin: Option<CorsLayer>) -> Router {
     let (api, mut document) = OpenApiRouter::with_openapi(document::Document::openapi())
         .merge(auth::routes())
         .merge(sessions::routes())
+        .merge(tokens::routes())
         .merge(users::routes())
         .merge(releases::routes())
         .merge(tasks::routes())

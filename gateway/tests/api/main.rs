@@ -19,3 +19,4 @@ mod stream;
 mod strict;
 mod support;
 mod tasks;
+mod tokens;

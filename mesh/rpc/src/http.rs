@@ -44,6 +44,7 @@ use tower::{Service, ServiceExt};
 
 use crate::{error::Fault, grpc::ServerTls, metrics as m};
 pub use answer::SharedBytes;
+pub(crate) use connections::Network;
 use connections::{Connection, Overloaded};
 pub use connections::{Connections, Limits};
 use first_bytes::FirstBytes;

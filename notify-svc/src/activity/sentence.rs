@@ -269,6 +269,8 @@ fn sentence(data: &EventData, who: &Who<'_>) -> Option<(String, Vec<Uuid>)> {
         | E::TemplateDeleted(_)
         | E::DeadLetterReplayed(_)
         | E::SessionEnded(_)
+        | E::TokenCreated(_)
+        | E::TokenRevoked(_)
         | E::PasswordChanged(_) => return None,
         // A type of a newer version.
         E::Unknown => return None,

@@ -53,6 +53,8 @@ pub fn of(entry: &Entry) -> Vec<FieldChange> {
         // They create or delete something, or report what another change led to.
         E::UserRegistered(_)
         | E::SessionEnded(_)
+        | E::TokenCreated(_)
+        | E::TokenRevoked(_)
         | E::PasswordChanged(_)
         | E::ReleaseCreated(_)
         | E::ReleaseReady(_)

@@ -68,6 +68,8 @@ fn notifies(event_type: EventType) -> bool {
         | T::TemplateDeleted
         | T::DeadLetterReplayed
         | T::SessionEnded
+        | T::TokenCreated
+        | T::TokenRevoked
         | T::PasswordChanged
         // Administrators are notified of the incident instead.
         | T::SystemError => false,

@@ -13,6 +13,7 @@ mod notification;
 mod release;
 mod system;
 mod task;
+mod token;
 mod user;
 
 pub use admin::{DeadLetterReplayedEvent, TemplateDeletedEvent, TemplateUpdatedEvent};
@@ -35,6 +36,7 @@ pub use task::{
     TaskRecurrence, TaskRecurrenceEndedEvent, TaskReminderDueEvent, TaskStartedEvent, TaskState,
     TaskUpdatedEvent,
 };
+pub use token::{TokenCreatedEvent, TokenRevokedEvent, TokenScope};
 pub use user::{
     PasswordChange, PasswordChangedEvent, Role, SessionEndReason, SessionEndedEvent,
     UserRegisteredEvent,
@@ -105,12 +107,12 @@ pub const SYSTEM: Topic = Topic {
     partitions: 3,
 };
 
-/// What only administrators see: acts that change Slipway itself, ends of sessions and
-/// changes of passwords; keyed by the
-/// id of the administrator or of the session's user.
+/// What only administrators see: acts that change Slipway itself, ends of sessions, changes of
+/// passwords, and tokens for programs; keyed by the id of the administrator or of the account.
 pub const ADMIN: Topic = Topic {
     name: "slipway.admin",
-    about: "what administrators change of Slipway itself, ends of sessions, changes of passwords",
+    about: "what administrators change of Slipway itself, ends of sessions, changes of passwords, \
+            tokens for programs",
     key: "id of the administrator, or of the account",
     partitions: 3,
 };
@@ -248,6 +250,8 @@ catalogue! {
     DeadLetterReplayed(DeadLetterReplayedEvent): "dead_letter.replayed" / 1 on ADMIN,
     SessionEnded(SessionEndedEvent): "session.ended" / 1 on ADMIN,
     PasswordChanged(PasswordChangedEvent): "user.password_changed" / 1 on ADMIN,
+    TokenCreated(TokenCreatedEvent): "token.created" / 1 on ADMIN,
+    TokenRevoked(TokenRevokedEvent): "token.revoked" / 1 on ADMIN,
 }
 
 impl EventType {

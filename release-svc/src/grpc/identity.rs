@@ -5,17 +5,19 @@ use std::{collections::BTreeSet, net::IpAddr, pin::Pin, sync::Arc};
 use futures::Stream;
 use slipway_proto::{
     identity::v1::{
-        ChangePasswordRequest, ChangePasswordResponse, EndAllSessionsRequest,
-        EndAllSessionsResponse, EndSessionRequest, EndSessionResponse, ExchangeSessionRequest,
-        ExchangeSessionResponse, GetJwksRequest, GetJwksResponse, GetMeRequest, GetMeResponse,
-        ListSessionsRequest, ListSessionsResponse, ListUsersRequest, ListUsersResponse,
-        LoginRequest, LoginResponse, LogoutRequest, LogoutResponse, RefreshSessionRequest,
-        RefreshSessionResponse, RegisterRequest, RegisterResponse, ResolveUsersRequest,
-        ResolveUsersResponse, StartBrowserSessionRequest, StartBrowserSessionResponse,
+        ChangePasswordRequest, ChangePasswordResponse, CreateTokenRequest, CreateTokenResponse,
+        EndAllSessionsRequest, EndAllSessionsResponse, EndSessionRequest, EndSessionResponse,
+        ExchangeSessionRequest, ExchangeSessionResponse, ExchangeTokenRequest,
+        ExchangeTokenResponse, GetJwksRequest, GetJwksResponse, GetMeRequest, GetMeResponse,
+        ListSessionsRequest, ListSessionsResponse, ListTokensRequest, ListTokensResponse,
+        ListUsersRequest, ListUsersResponse, LoginRequest, LoginResponse, LogoutRequest,
+        LogoutResponse, RefreshSessionRequest, RefreshSessionResponse, RegisterRequest,
+        RegisterResponse, ResolveUsersRequest, ResolveUsersResponse, RevokeTokenRequest,
+        RevokeTokenResponse, StartBrowserSessionRequest, StartBrowserSessionResponse,
         WatchEndedSessionsRequest, WatchEndedSessionsResponse,
         identity_service_server::IdentityService,
     },
-    time::to_proto,
+    time::{from_proto, to_proto},
 };
 use slipway_rpc::{
     access::{accounts::gone, principal},
@@ -31,7 +33,7 @@ use super::{id, translate};
 use crate::{
     accounts::{Accounts, Registrant, Registration},
     identity::{UserId, credentials},
-    sessions::{EndedFeed, Place, SessionId},
+    sessions::{EndedFeed, Place, SessionId, programs::TokenDraft},
     store::UserKey,
 };
 
@@ -174,6 +176,76 @@ impl IdentityService for Identity {
         let secret = request.into_inner().secret;
         let token = self.accounts.sessions().exchange(&secret, place).await?;
         Ok(Response::new(ExchangeSessionResponse {
+            expires_at: Some(to_proto(token.expires_at)),
+            token: token.text,
+        }))
+    }
+
+    async fn create_token(
+        &self,
+        request: Request<CreateTokenRequest>,
+    ) -> Result<Response<CreateTokenResponse>, Status> {
+        let caller = principal(&request)?;
+        let CreateTokenRequest {
+            name,
+            scope,
+            expires_at,
+        } = request.into_inner();
+        let scope = translate::requested_scope(scope);
+        let expires_at = expires_at.map(from_proto).transpose();
+        let expires_at =
+            expires_at.map_err(|error| Fault::invalid_field("expires_at", error.to_string()))?;
+        let draft = TokenDraft::new(&name, scope, expires_at, self.accounts.clock.now())?;
+        let created = self.accounts.sessions().create_token(&caller, &draft);
+        let created = created.await?;
+        Ok(Response::new(CreateTokenResponse {
+            token: translate::program_token(&created.session),
+            secret: created.secret,
+        }))
+    }
+
+    async fn list_tokens(
+        &self,
+        request: Request<ListTokensRequest>,
+    ) -> Result<Response<ListTokensResponse>, Status> {
+        let caller = principal(&request)?;
+        let message = request.into_inner();
+        let list = format!("account-tokens?{}", caller.user_id);
+        let limit = page::limit(message.page_size, page::MAX_LIMIT)?;
+        let after: Option<SessionId> = page::decode_cursor(&list, &message.page_token)?;
+        let sessions = self.accounts.sessions();
+        let found = sessions.tokens(UserId(caller.user_id), after, limit).await;
+        let found = found.map_err(Fault::from)?;
+        Ok(Response::new(ListTokensResponse {
+            tokens: found
+                .items
+                .iter()
+                .filter_map(translate::program_token)
+                .collect(),
+            next_page_token: page::encode_cursor(&list, found.next.as_ref()),
+        }))
+    }
+
+    async fn revoke_token(
+        &self,
+        request: Request<RevokeTokenRequest>,
+    ) -> Result<Response<RevokeTokenResponse>, Status> {
+        let caller = principal(&request)?;
+        let token = id("token_id", &request.into_inner().token_id)?;
+        let sessions = self.accounts.sessions();
+        sessions.revoke_token(&caller, token).await?;
+        Ok(Response::new(RevokeTokenResponse {}))
+    }
+
+    async fn exchange_token(
+        &self,
+        request: Request<ExchangeTokenRequest>,
+    ) -> Result<Response<ExchangeTokenResponse>, Status> {
+        let place = place(&request);
+        let secret = request.into_inner().secret;
+        let sessions = self.accounts.sessions();
+        let token = sessions.exchange_token(&secret, place).await?;
+        Ok(Response::new(ExchangeTokenResponse {
             expires_at: Some(to_proto(token.expires_at)),
             token: token.text,
         }))

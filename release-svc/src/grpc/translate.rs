@@ -3,13 +3,13 @@
 use slipway_proto::{
     common::v1 as common, identity::v1 as identity, release::v1 as proto, time::to_proto as time,
 };
-use slipway_rpc::access::Role;
+use slipway_rpc::access::{Role, Scope};
 use uuid::Uuid;
 
 use crate::{
     identity::{User, UserRef},
     release::{PlacedTask, Priority, Recurrence, Release, ReleaseState, RemindBefore, TaskState},
-    sessions::{Session, SessionKind, SignedIn},
+    sessions::{Session, SessionKind, SignedIn, secret::Secret},
     store::ReleaseSummary,
 };
 
@@ -64,6 +64,8 @@ pub(super) fn session(session: &Session, current: Option<Uuid>) -> identity::Ses
     let kind = match session.kind {
         SessionKind::Api => identity::SessionKind::Api,
         SessionKind::Browser => identity::SessionKind::Browser,
+        // Not in the list of sessions.
+        SessionKind::Program => identity::SessionKind::Unspecified,
     };
     let address = session.place.address;
     identity::SessionSummary {
@@ -78,6 +80,35 @@ pub(super) fn session(session: &Session, current: Option<Uuid>) -> identity::Ses
         expires_at: Some(time(session.expires_at)),
         current: current == Some(session.id.0),
     }
+}
+
+/// The requested scope, by its proto number.
+pub(super) fn requested_scope(scope: i32) -> Option<Scope> {
+    match identity::TokenScope::try_from(scope).ok()? {
+        identity::TokenScope::Unspecified => None,
+        identity::TokenScope::Read => Some(Scope::Read),
+        identity::TokenScope::Work => Some(Scope::Work),
+        identity::TokenScope::Admin => Some(Scope::Admin),
+    }
+}
+
+/// A token for programs; `None` if the session is of a sign-in.
+pub(super) fn program_token(session: &Session) -> Option<identity::ProgramToken> {
+    let program = session.program.as_ref()?;
+    let scope = match program.scope {
+        Scope::Read => identity::TokenScope::Read,
+        Scope::Work => identity::TokenScope::Work,
+        Scope::Admin => identity::TokenScope::Admin,
+    };
+    Some(identity::ProgramToken {
+        id: session.id.to_string(),
+        name: program.name.clone(),
+        scope: scope.into(),
+        prefix: Secret::public_part(session.kind, session.id),
+        created_at: Some(time(session.created_at)),
+        expires_at: Some(time(session.expires_at)),
+        last_used_at: program.last_used_at.map(time),
+    })
 }
 
 /// A release with its tasks.

@@ -9,9 +9,11 @@
 //! | --- | --- |
 //! | the text of refresh tokens and cookies | [`secret`] |
 //! | what a sign-in, a refresh and a sign-out do | `service` |
+//! | the tokens of programs, which are sessions with a name and a scope | [`programs`] |
 //! | how other replicas and processes learn of an end | `feed` |
 
 mod feed;
+pub mod programs;
 pub mod secret;
 mod service;
 #[cfg(test)]
@@ -30,7 +32,10 @@ use slipway_runtime::{
     typed_id,
 };
 
-use self::secret::{Digest, Secret};
+use self::{
+    programs::Program,
+    secret::{Digest, Secret},
+};
 use crate::identity::UserId;
 
 typed_id!(
@@ -63,6 +68,8 @@ pub enum SessionKind {
     Api,
     /// A browser with a cookie.
     Browser,
+    /// A program with a token for programs.
+    Program,
 }
 
 impl SessionKind {
@@ -72,6 +79,7 @@ impl SessionKind {
         match self {
             Self::Api => "api",
             Self::Browser => "browser",
+            Self::Program => "program",
         }
     }
 }
@@ -173,7 +181,7 @@ pub struct Session {
     pub created_at: Timestamp,
     /// The last sign-in, refresh or exchange.
     pub last_seen_at: Timestamp,
-    /// When it expires, unless it is refreshed before.
+    /// When it expires, unless it is refreshed before. A token for programs is not refreshed.
     pub expires_at: Timestamp,
     /// When the last of its tokens expires. Tokens may have been issued with another lifetime than
     /// that of today.
@@ -188,6 +196,9 @@ pub struct Session {
     previous: Option<Replaced>,
     /// Its end, if it has ended.
     pub ended: Option<End>,
+    /// What a session of a program has in addition.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub program: Option<Program>,
 }
 
 /// Why a secret is not accepted.
@@ -231,6 +242,7 @@ impl Session {
             current: secret.current(),
             previous: None,
             ended: None,
+            program: None,
         }
     }
 
@@ -269,20 +281,26 @@ impl Session {
         })
     }
 
-    /// Accepts the secret of a browser. Returns the changed session if it was not seen for a while.
+    /// Accepts the secret of a browser or a program. Returns the changed session if it was not seen
+    /// for a while.
     ///
     /// # Errors
     /// Why it is not accepted.
     pub fn exchange(
         &self,
+        kind: SessionKind,
         secret: &Secret,
         place: Place,
         now: Timestamp,
         last: Lifetimes,
     ) -> Result<Option<Self>, SecretRefusal> {
-        self.accept(SessionKind::Browser, secret, now)?;
+        self.accept(kind, secret, now)?;
         let tokens_until = self.tokens_until.max(later(now, last.token));
-        let is_recent = now.duration_since(self.last_seen_at) < SEEN_EVERY;
+        let seen_at = match &self.program {
+            Some(program) => program.last_used_at,
+            None => Some(self.last_seen_at),
+        };
+        let is_recent = seen_at.is_some_and(|at| now.duration_since(at) < SEEN_EVERY);
         // What is not noted of the token is within the margin.
         if is_recent && tokens_until.duration_since(self.tokens_until) < MARGIN {
             return Ok(None);
@@ -292,6 +310,10 @@ impl Session {
             place,
             last_seen_at: now,
             tokens_until,
+            program: self.program.as_ref().map(|program| Program {
+                last_used_at: Some(now),
+                ..program.clone()
+            }),
             ..self.clone()
         }))
     }
@@ -333,8 +355,8 @@ impl Session {
             {
                 Err(SecretRefusal::Superseded)
             }
-            // The secret of a browser is never replaced.
-            _ if kind == SessionKind::Browser => Err(SecretRefusal::Unknown),
+            // The secret of a browser or a program is never replaced.
+            _ if kind != SessionKind::Api => Err(SecretRefusal::Unknown),
             _ => Err(SecretRefusal::Reused),
         }
     }

@@ -1,4 +1,4 @@
-//! The secrets of sessions: refresh tokens, and the values of cookies.
+//! The secrets of sessions: refresh tokens, the values of cookies, and tokens for programs.
 //!
 //! A secret names its session and has two random parts. All secrets of a session share the first
 //! one, and each refresh replaces the second one. So an old secret of a session is told from a
@@ -79,12 +79,15 @@ impl Secret {
     #[must_use]
     pub fn text(&self, kind: SessionKind) -> String {
         let secret = [&self.family[..], &self.current].concat();
-        format!(
-            "{}{}_{}",
-            prefix(kind),
-            self.session.0.simple(),
-            BASE64_URL_SAFE_NO_PAD.encode(secret)
-        )
+        let public = Self::public_part(kind, self.session);
+        format!("{public}_{}", BASE64_URL_SAFE_NO_PAD.encode(secret))
+    }
+
+    /// The beginning of the text of a session's secret, which is not secret: with it a leaked token
+    /// is found in the list.
+    #[must_use]
+    pub fn public_part(kind: SessionKind, session: SessionId) -> String {
+        format!("{}{}", prefix(kind), session.0.simple())
     }
 
     /// The digest of the part that all secrets of the session share.
@@ -105,5 +108,6 @@ fn prefix(kind: SessionKind) -> &'static str {
     match kind {
         SessionKind::Api => "slr_",
         SessionKind::Browser => "slb_",
+        SessionKind::Program => "slp_",
     }
 }

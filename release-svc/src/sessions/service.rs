@@ -6,7 +6,10 @@ use jiff::{SignedDuration, Timestamp};
 use slipway_bus::{Actor, Event, event::Origin};
 use slipway_proto::events::{SessionEndReason, SessionEndedEvent};
 use slipway_rpc::{
-    access::{EndedSession, EndedSessions, Issuer, Principal, SessionClaim, Token, accounts::gone},
+    access::{
+        EndedSession, EndedSessions, Issuer, Principal, SessionClaim, Token, TokenError,
+        accounts::gone,
+    },
     error::{Fault, Kind},
     page::Page,
 };
@@ -15,7 +18,9 @@ use slipway_store::outbox::Wake;
 
 use super::{
     End, EndReason, Lifetimes, MARGIN, Place, SecretRefusal, Session, SessionId, SessionKind,
-    later, secret::Secret,
+    later,
+    programs::{MAX_TOKENS, revoked},
+    secret::Secret,
 };
 use crate::{
     SERVICE,
@@ -147,31 +152,35 @@ impl Sessions {
     /// # Errors
     /// `INVALID_SESSION`, `SESSION_ENDED`, `SESSION_EXPIRED`, `TOO_MANY_ATTEMPTS`.
     pub async fn exchange(&self, cookie: &str, place: Place) -> Result<Token, Fault> {
-        let session = match self.browser(cookie, &place).await? {
+        let address = place.address;
+        let session = match self.exchanged(SessionKind::Browser, cookie, place).await? {
             Ok(session) => session,
             Err(refused) => {
                 let text = "The cookie is of no session. Sign in again.";
                 let code = "INVALID_SESSION";
-                return Err(self.refusal(refused, code, text, place.address).await?);
+                return Err(self.refusal(refused, code, text, address).await?);
             }
         };
         let user = self.user(&session).await?;
         self.token(&user, &session)
     }
 
-    async fn browser(
+    /// The session with this text of a secret, which stays the same.
+    pub(super) async fn exchanged(
         &self,
-        cookie: &str,
-        place: &Place,
+        kind: SessionKind,
+        text: &str,
+        place: Place,
     ) -> Result<Result<Session, SecretRefusal>, Fault> {
-        let Some(secret) = Secret::parse(SessionKind::Browser, cookie) else {
+        let Some(secret) = Secret::parse(kind, text) else {
             return Ok(Err(SecretRefusal::Unknown));
         };
         let now = self.clock.now();
         let mut outcome = Err(SecretRefusal::Unknown);
         let seen = self.store.update(secret.session, |before| {
             let before = before?;
-            let exchanged = before.exchange(&secret, place.clone(), now, self.lifetimes());
+            let last = self.lifetimes();
+            let exchanged = before.exchange(kind, &secret, place.clone(), now, last);
             outcome = exchanged
                 .as_ref()
                 .map(|_| before.clone())
@@ -225,7 +234,9 @@ impl Sessions {
     pub async fn revoke(&self, caller: &Principal, id: SessionId) -> Result<(), Fault> {
         let user = UserId(caller.user_id);
         let session = self.store.get(id).await?;
-        let own = session.filter(|session| session.user == user && session.ended.is_none());
+        let own = session.filter(|session| {
+            session.user == user && session.ended.is_none() && session.program.is_none()
+        });
         let not_found = || {
             Fault::new(
                 Kind::NotFound,
@@ -245,15 +256,31 @@ impl Sessions {
     /// If the database is unavailable: then only some of them may have ended.
     pub async fn revoke_all(&self, caller: &Principal) -> Result<(), StoreError> {
         let user = UserId(caller.user_id);
-        self.end_all(user, None, EndReason::Revoked, &actor(caller))
+        self.end_sign_ins(user, None, EndReason::Revoked, &actor(caller))
             .await
     }
 
-    /// Ends all sessions of an account, except `keep`.
+    /// Ends all sessions of an account, except `keep`, and revokes its tokens for programs.
     ///
     /// # Errors
     /// If the database is unavailable: then only some of them may have ended.
     pub(crate) async fn end_all(
+        &self,
+        user: UserId,
+        keep: Option<SessionId>,
+        why: EndReason,
+        actor: &Actor,
+    ) -> Result<(), StoreError> {
+        self.end_sign_ins(user, keep, why, actor).await?;
+        // An account never has more.
+        let tokens = self.store.tokens(user, None, MAX_TOKENS).await?;
+        for token in &tokens.items {
+            self.end(token, why, actor).await?;
+        }
+        Ok(())
+    }
+
+    async fn end_sign_ins(
         &self,
         user: UserId,
         keep: Option<SessionId>,
@@ -294,7 +321,8 @@ impl Sessions {
         Ok((session, secret))
     }
 
-    /// Ends a session unless it has ended. Other processes learn of it by the [feed](super::feed).
+    /// Ends the session of a sign-in unless it has ended. Other processes learn of it by the
+    /// [feed](super::feed).
     pub(crate) async fn end_one(
         &self,
         id: SessionId,
@@ -302,13 +330,42 @@ impl Sessions {
         why: EndReason,
         actor: &Actor,
     ) -> Result<(), StoreError> {
+        let end = self.ending(why);
+        let event = ended(id, user, end, actor);
+        self.store_end(id, user, end, event).await
+    }
+
+    /// Ends any session, also one of a program, unless it has ended.
+    pub(super) async fn end(
+        &self,
+        session: &Session,
+        why: EndReason,
+        actor: &Actor,
+    ) -> Result<(), StoreError> {
+        let (id, user, end) = (session.id, session.user, self.ending(why));
+        let event = match &session.program {
+            Some(program) => revoked(session, program, why, actor, end.at),
+            None => ended(id, user, end, actor),
+        };
+        self.store_end(id, user, end, event).await
+    }
+
+    fn ending(&self, why: EndReason) -> End {
         let at = self.clock.now();
         let until = later(later(at, self.lifetimes().token), MARGIN);
-        let end = End { at, why, until };
-        let event = ended(id, user, end, actor);
+        End { at, why, until }
+    }
+
+    async fn store_end(
+        &self,
+        id: SessionId,
+        user: UserId,
+        end: End,
+        event: Event,
+    ) -> Result<(), StoreError> {
         let session = self.store.end(id, end, event).await?;
         if let Some(end) = session.and_then(|session| session.ended) {
-            metrics::counter!(m::SESSIONS_ENDED, "reason" => why.label()).increment(1);
+            metrics::counter!(m::SESSIONS_ENDED, "reason" => end.why.label()).increment(1);
             self.announce(id, end.until);
             self.wake.wake(user.0);
         }
@@ -321,7 +378,7 @@ impl Sessions {
             .add(EndedSession { id: id.0, until }, self.clock.now());
     }
 
-    fn lifetimes(&self) -> Lifetimes {
+    pub(super) fn lifetimes(&self) -> Lifetimes {
         Lifetimes {
             session: self.ttl,
             token: SignedDuration::try_from(self.issuer.ttl()).unwrap_or(SignedDuration::MAX),
@@ -330,13 +387,15 @@ impl Sessions {
 
     /// The user of a session whose secret was accepted. A change of the password may have ended the
     /// session without having got to it.
-    async fn user(&self, session: &Session) -> Result<User, Fault> {
+    pub(super) async fn user(&self, session: &Session) -> Result<User, Fault> {
         let account = self.users.user(session.user).await?.ok_or_else(gone)?;
         if account.has_ended(session.id, session.created_at) {
             let why = EndReason::PasswordChanged;
-            self.end_one(session.id, session.user, why, &Actor::System)
-                .await?;
-            return Err(session_ended());
+            self.end(session, why, &Actor::System).await?;
+            return Err(match session.program {
+                Some(_) => TokenError::Revoked.into(),
+                None => session_ended(),
+            });
         }
         Ok(account.user)
     }
@@ -351,10 +410,11 @@ impl Sessions {
         })
     }
 
-    fn token(&self, user: &User, session: &Session) -> Result<Token, Fault> {
+    pub(super) fn token(&self, user: &User, session: &Session) -> Result<Token, Fault> {
         let claim = SessionClaim {
             id: session.id.0,
             expires_at: session.expires_at,
+            scope: session.program.as_ref().map(|program| program.scope),
         };
         let name = user.username.to_string();
         let token = self.issuer.issue(user.id.0, &name, user.role, Some(claim));
@@ -363,7 +423,7 @@ impl Sessions {
 
     /// The answer to a refused secret. Guesses are counted for the address: nobody can guess a
     /// secret, but each guess costs a read. A right secret is accepted whatever the count.
-    async fn refusal(
+    pub(super) async fn refusal(
         &self,
         refused: SecretRefusal,
         code: &'static str,
@@ -411,7 +471,7 @@ impl Sessions {
     }
 }
 
-fn session_ended() -> Fault {
+pub(super) fn session_ended() -> Fault {
     Fault::new(
         Kind::Unauthenticated,
         "SESSION_ENDED",
@@ -430,13 +490,7 @@ fn ended(id: SessionId, user: UserId, end: End, actor: &Actor) -> Event {
     let payload = SessionEndedEvent {
         session_id: id.0,
         user_id: user.0,
-        reason: match end.why {
-            EndReason::Logout => SessionEndReason::Logout,
-            EndReason::Revoked => SessionEndReason::Revoked,
-            EndReason::RefreshReused => SessionEndReason::RefreshReused,
-            EndReason::TooMany => SessionEndReason::TooMany,
-            EndReason::PasswordChanged => SessionEndReason::PasswordChanged,
-        },
+        reason: end_reason(end.why),
     };
     let origin = Origin {
         service: SERVICE,
@@ -446,6 +500,16 @@ fn ended(id: SessionId, user: UserId, end: End, actor: &Actor) -> Event {
         time: end.at,
     };
     Event::new(&payload, &origin)
+}
+
+pub(super) fn end_reason(why: EndReason) -> SessionEndReason {
+    match why {
+        EndReason::Logout => SessionEndReason::Logout,
+        EndReason::Revoked => SessionEndReason::Revoked,
+        EndReason::RefreshReused => SessionEndReason::RefreshReused,
+        EndReason::TooMany => SessionEndReason::TooMany,
+        EndReason::PasswordChanged => SessionEndReason::PasswordChanged,
+    }
 }
 
 fn count_refresh(outcome: &'static str) {

@@ -44,15 +44,15 @@ fn refresh(
 
 #[test]
 fn the_text_of_a_secret_is_read_back() {
-    for kind in [SessionKind::Api, SessionKind::Browser] {
+    const KINDS: [SessionKind; 3] = [SessionKind::Api, SessionKind::Browser, SessionKind::Program];
+    for kind in KINDS {
         let secret = Secret::generate();
         let text = secret.text(kind);
-        assert!(Secret::parse(kind, &text) == Some(secret));
-        let other = match kind {
-            SessionKind::Api => SessionKind::Browser,
-            SessionKind::Browser => SessionKind::Api,
-        };
-        assert!(Secret::parse(other, &text).is_none());
+        assert!(text.starts_with(&Secret::public_part(kind, secret.session)));
+        for other in KINDS {
+            let read = Secret::parse(other, &text);
+            assert!(read == (other == kind).then(|| secret.clone()));
+        }
     }
 }
 
@@ -121,8 +121,10 @@ fn a_guess_is_unknown_whatever_the_state_of_the_session() {
 #[test]
 fn a_secret_counts_only_for_its_kind_of_client() {
     let (api, secret) = begin(SessionKind::Api);
-    let exchanged = api.exchange(&secret, Place::default(), NOW, LAST);
-    assert_eq!(exchanged.unwrap_err(), SecretRefusal::Unknown);
+    for kind in [SessionKind::Browser, SessionKind::Program] {
+        let exchanged = api.exchange(kind, &secret, Place::default(), NOW, LAST);
+        assert_eq!(exchanged.unwrap_err(), SecretRefusal::Unknown);
+    }
     let (browser, secret) = begin(SessionKind::Browser);
     let refused = refresh(&browser, &secret, 1).err().unwrap();
     assert_eq!(refused, SecretRefusal::Unknown);
@@ -150,25 +152,19 @@ fn an_ended_or_expired_session_accepts_nothing() {
 #[test]
 fn a_browser_keeps_its_secret_and_is_seen_once_a_minute() {
     let (session, secret) = begin(SessionKind::Browser);
-    let place = || Place::new(Some("Firefox"), None);
-    assert_eq!(
-        session.exchange(&secret, place(), after(59), LAST).unwrap(),
-        None
-    );
-    let seen = session
-        .exchange(&secret, place(), after(60), LAST)
-        .unwrap()
-        .unwrap();
+    let exchange = |session: &Session, secret: &Secret, at| {
+        let place = Place::new(Some("Firefox"), None);
+        session.exchange(SessionKind::Browser, secret, place, after(at), LAST)
+    };
+    assert_eq!(exchange(&session, &secret, 59).unwrap(), None);
+    let seen = exchange(&session, &secret, 60).unwrap().unwrap();
     assert_eq!(
         (seen.last_seen_at, &*seen.place.user_agent),
         (after(60), "Firefox")
     );
     assert_eq!(seen.expires_at, session.expires_at);
-    assert_eq!(
-        seen.exchange(&secret, place(), after(61), LAST).unwrap(),
-        None
-    );
-    let altered = seen.exchange(&secret.next(), place(), after(62), LAST);
+    assert_eq!(exchange(&seen, &secret, 61).unwrap(), None);
+    let altered = exchange(&seen, &secret.next(), 62);
     assert_eq!(altered.unwrap_err(), SecretRefusal::Unknown);
 }
 
@@ -228,7 +224,8 @@ fn an_end_is_known_until_the_last_token_has_expired() {
 #[test]
 fn a_browser_that_gets_tokens_of_a_longer_lifetime_is_noted_at_once() {
     let (session, secret) = begin(SessionKind::Browser);
-    let exchange = |at, last| session.exchange(&secret, Place::default(), after(at), last);
+    let (kind, place) = (SessionKind::Browser, Place::default());
+    let exchange = |at, last| session.exchange(kind, &secret, place.clone(), after(at), last);
     assert_eq!(exchange(5, LAST).unwrap(), None);
     let longer = Lifetimes { token: TTL, ..LAST };
     let noted = exchange(5, longer).unwrap().unwrap();

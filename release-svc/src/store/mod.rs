@@ -8,7 +8,7 @@
 //! | [`users`] | accounts |
 //! | [`failures`] | failed sign-ins |
 //! | [`registrations`] | registrations per network address and hour |
-//! | [`sessions`] | sessions |
+//! | [`sessions`] | sessions, and tokens for programs |
 //!
 //! One write commits the new state, its events and the receipt of the request atomically.
 
@@ -147,6 +147,20 @@ pub enum InsertUserError {
     /// Another account has the email address.
     #[error("the email address is taken")]
     EmailTaken,
+    /// The store failed.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+}
+
+/// Why a token for programs was not created.
+#[derive(Debug, Clone, thiserror::Error)]
+pub enum InsertTokenError {
+    /// Another token of the user has the name.
+    #[error("the name is taken")]
+    NameTaken,
+    /// Another token of the user has the slot.
+    #[error("the slot is taken")]
+    SlotTaken,
     /// The store failed.
     #[error(transparent)]
     Store(#[from] StoreError),

@@ -4,16 +4,27 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use slipway_bus::Event;
 use slipway_rpc::page::Page;
-use slipway_store::{Collection, Document, Documents, Entries, Index, Query, Write, by_time};
+use slipway_store::{
+    Collection, Document, Documents, Entries, Index, Query, Refusal, Write, by_time,
+};
 
-use super::StoreError;
+use super::{InsertTokenError, StoreError};
 use crate::{
     identity::UserId,
     sessions::{End, MAX_LIVE, Session, SessionId},
 };
 
-/// The sessions of a user that have not ended, oldest first.
+/// The sign-ins of a user that have not ended, oldest first.
 const LIVE: Index = Index::list("live");
+
+/// The tokens for programs of a user that are not revoked, oldest first.
+const TOKENS: Index = Index::list("tokens");
+
+/// No two tokens of a user have the same name.
+const TOKEN_NAME: Index = Index::unique("token_name");
+
+/// No two tokens of a user have the same slot.
+const TOKEN_SLOT: Index = Index::unique("token_slot");
 
 /// Sessions by the time at which they ended or will expire, under [`ENDED`] or [`OPEN`].
 const BY_END: Index = Index::list("by_end").with_summaries();
@@ -40,7 +51,12 @@ pub struct SessionEnd {
 }
 
 impl Document for Session {
-    const COLLECTION: Collection = Collection::new("sessions", 1, &[LIVE, BY_END]).with_events();
+    const COLLECTION: Collection = Collection::new(
+        "sessions",
+        1,
+        &[LIVE, BY_END, TOKENS, TOKEN_NAME, TOKEN_SLOT],
+    )
+    .with_events();
 
     type Summary = SessionEnd;
 
@@ -56,7 +72,15 @@ impl Document for Session {
         match &self.ended {
             Some(end) => entries.list(&BY_END, ENDED, by_time(end.at, self.id)),
             None => {
-                entries.list(&LIVE, self.user, self.id);
+                match &self.program {
+                    None => entries.list(&LIVE, self.user, self.id),
+                    Some(program) => {
+                        let user = self.user;
+                        entries.list(&TOKENS, user, self.id);
+                        entries.unique(&TOKEN_NAME, format!("{user} {}", program.name_key()));
+                        entries.unique(&TOKEN_SLOT, format!("{user} {}", program.slot));
+                    }
+                }
                 entries.list(&BY_END, OPEN, by_time(self.expires_at, self.id));
             }
         }
@@ -97,6 +121,41 @@ impl SessionStore {
         Ok(inserted?)
     }
 
+    /// Stores a new token for programs, with this event.
+    ///
+    /// # Errors
+    /// [`InsertTokenError`].
+    pub async fn insert_token(
+        &self,
+        token: &Session,
+        event: Event,
+    ) -> Result<(), InsertTokenError> {
+        let write = Write::insert(token).with_events([&event]);
+        match self.documents.write(write).await? {
+            Ok(()) => Ok(()),
+            Err(Refusal::Taken(Some(index))) if index == TOKEN_NAME.name => {
+                Err(InsertTokenError::NameTaken)
+            }
+            Err(Refusal::Taken(Some(index))) if index == TOKEN_SLOT.name => {
+                Err(InsertTokenError::SlotTaken)
+            }
+            Err(refusal) => Err(StoreError::from(refusal).into()),
+        }
+    }
+
+    /// A page of the tokens for programs of a user that are not revoked, newest first.
+    ///
+    /// # Errors
+    /// If the database is unavailable.
+    pub async fn tokens(
+        &self,
+        user: UserId,
+        after: Option<SessionId>,
+        limit: u32,
+    ) -> Result<Page<Session, SessionId>, StoreError> {
+        self.page(&TOKENS, user, after, limit).await
+    }
+
     /// One session.
     ///
     /// # Errors
@@ -132,7 +191,7 @@ impl SessionStore {
         self.documents.update_with(id, &[event], decide).await
     }
 
-    /// A page of the sessions of a user that have not ended, newest first.
+    /// A page of the sign-ins of a user that have not ended, newest first.
     ///
     /// # Errors
     /// If the database is unavailable.
@@ -142,12 +201,22 @@ impl SessionStore {
         after: Option<SessionId>,
         limit: u32,
     ) -> Result<Page<Session, SessionId>, StoreError> {
+        self.page(&LIVE, user, after, limit).await
+    }
+
+    async fn page(
+        &self,
+        index: &Index,
+        user: UserId,
+        after: Option<SessionId>,
+        limit: u32,
+    ) -> Result<Page<Session, SessionId>, StoreError> {
         let query = Query::last(limit + 1, user).behind(after);
-        let found = self.documents.list::<Session>(&LIVE, &query).await?;
+        let found = self.documents.list::<Session>(index, &query).await?;
         Ok(Page::from_overfetch(found, limit, |last| last.id))
     }
 
-    /// The sessions of a user beyond [`MAX_LIVE`], those first that were not used for the longest
+    /// The sign-ins of a user beyond [`MAX_LIVE`], those first that were not used for the longest
     /// time. `new` is never one of them.
     ///
     /// # Errors

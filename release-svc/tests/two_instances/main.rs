@@ -39,7 +39,9 @@ use self::editing::{
 use self::harness::{Backend, PASSWORD, Setup, race, task};
 use self::recurring::each_completed_task_is_followed_once;
 use self::sessions::{
-    a_sign_in_during_a_change_of_password_leaves_no_session, an_old_refresh_token_ends_the_session,
+    a_sign_in_during_a_change_of_password_leaves_no_session,
+    a_token_created_during_a_logout_is_answered_only_if_it_counts,
+    an_account_has_never_more_than_fifty_tokens, an_old_refresh_token_ends_the_session,
     of_two_refreshes_at_once_one_succeeds,
 };
 
@@ -73,6 +75,8 @@ macro_rules! on_each_backend {
 }
 
 on_each_backend!(
+    an_account_has_never_more_than_fifty_tokens
+    a_token_created_during_a_logout_is_answered_only_if_it_counts
     a_developer_starts_one_task_on_both_replicas_together
     tasks_added_on_both_replicas_are_all_stored
     a_concurrent_completion_and_hotfix_happen_in_one_of_the_two_orders

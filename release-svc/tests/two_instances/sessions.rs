@@ -4,8 +4,9 @@ use std::time::{Duration, Instant};
 
 use slipway_mongo::testing::Scratch;
 use slipway_proto::identity::v1::{
-    ChangePasswordRequest, GetMeRequest, LoginRequest, LogoutRequest, RefreshSessionRequest,
-    Session, identity_service_client::IdentityServiceClient,
+    ChangePasswordRequest, CreateTokenRequest, CreateTokenResponse, ExchangeTokenRequest,
+    GetMeRequest, ListTokensRequest, LoginRequest, LogoutRequest, RefreshSessionRequest,
+    RevokeTokenRequest, Session, TokenScope, identity_service_client::IdentityServiceClient,
 };
 use slipway_rpc::{
     error::Fault,
@@ -108,6 +109,61 @@ pub(super) async fn a_sign_in_during_a_change_of_password_leaves_no_session(setu
     }
 }
 
+async fn create_token(
+    mut identity: IdentityServiceClient<Link>,
+    owner: String,
+    name: String,
+) -> Result<CreateTokenResponse, Fault> {
+    let request = CreateTokenRequest {
+        name,
+        scope: TokenScope::Read.into(),
+        expires_at: None,
+    };
+    let request = Outbound::with_token(owner).request(request);
+    Ok(identity.create_token(request).await?.into_inner())
+}
+
+pub(super) async fn an_account_has_never_more_than_fifty_tokens(setup: Setup) {
+    let owner = login(&setup).await.token;
+    for n in 0..46 {
+        let created = create_token(identity(&setup, 0), owner.clone(), format!("t-{n}"));
+        created.await.unwrap();
+    }
+    let racers =
+        (0..8).map(|n| create_token(identity(&setup, n % 2), owner.clone(), format!("r-{n}")));
+    let created = race(racers.collect()).await;
+    assert_eq!(created.iter().filter(|created| created.is_ok()).count(), 4);
+    for refused in created.into_iter().filter_map(Result::err) {
+        assert_eq!(refused.code, "TOO_MANY_TOKENS");
+    }
+    let list = ListTokensRequest {
+        page_size: 200,
+        ..ListTokensRequest::default()
+    };
+    let list = Outbound::with_token(owner).request(list);
+    let listed = identity(&setup, 1).list_tokens(list).await.unwrap();
+    assert_eq!(listed.into_inner().tokens.len(), 50);
+}
+
+pub(super) async fn a_token_created_during_a_logout_is_answered_only_if_it_counts(setup: Setup) {
+    let owner = login(&setup).await.token;
+    for round in 0..5 {
+        let session = login(&setup).await.token;
+        let logout = Outbound::with_token(session.clone()).request(LogoutRequest {});
+        let mut here = identity(&setup, 0);
+        let (ended, created) = tokio::join!(
+            here.logout(logout),
+            create_token(identity(&setup, 1), session, format!("r-{round}")),
+        );
+        ended.unwrap();
+        let list = Outbound::with_token(owner.clone()).request(ListTokensRequest::default());
+        let listed = identity(&setup, 1).list_tokens(list).await.unwrap();
+        let names = listed.into_inner().tokens;
+        let is_listed = names.iter().any(|token| token.name == format!("r-{round}"));
+        assert_eq!(is_listed, created.is_ok());
+    }
+}
+
 /// The file of the embedded mode has one owner, so this is for the database of replicas only.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_logout_at_one_replica_is_refused_at_the_other_within_two_seconds() {
@@ -132,4 +188,42 @@ async fn a_logout_at_one_replica_is_refused_at_the_other_within_two_seconds() {
             }
         }
     }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_token_revoked_at_one_replica_is_refused_at_the_other_within_two_seconds() {
+    let Some(scratch) = Scratch::database().await else {
+        return;
+    };
+    let setup = Setup::new(Backend::Mongo(scratch)).await;
+    let owner = login(&setup).await.token;
+    let created = create_token(identity(&setup, 0), owner.clone(), "a".to_owned());
+    let created = created.await.unwrap();
+    let exchange = ExchangeTokenRequest {
+        secret: created.secret,
+    };
+    let exchanged = identity(&setup, 1).exchange_token(exchange.clone()).await;
+    let token = exchanged.unwrap().into_inner().token;
+    me(&setup, 1, &token).await.unwrap();
+    let revoke = RevokeTokenRequest {
+        token_id: created.token.unwrap().id,
+    };
+    let begun = Instant::now();
+    let revoke = Outbound::with_token(owner).request(revoke);
+    identity(&setup, 0).revoke_token(revoke).await.unwrap();
+    loop {
+        match me(&setup, 1, &token).await {
+            Ok(()) => assert!(
+                begun.elapsed() < Duration::from_secs(2),
+                "it is still accepted"
+            ),
+            Err(fault) => {
+                assert_eq!(fault.code, "TOKEN_REVOKED");
+                break;
+            }
+        }
+    }
+    let refused = identity(&setup, 1).exchange_token(exchange).await;
+    let refused = Fault::from(refused.unwrap_err());
+    assert_eq!(refused.code, "TOKEN_REVOKED");
 }

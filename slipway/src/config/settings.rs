@@ -100,6 +100,17 @@ keys! {
     /// Maximum number of open activity streams of one account, counted separately for REST and gRPC
     streams_per_user: usize = default("20"), format::number(1..=100_000), EVERY;
 
+    /// Maximum number of requests of one account in a minute; each process counts its own
+    user_rate: NonZeroU32 = default("12000"), format::number(1..=1_000_000), EVERY;
+
+    /// Maximum number of REST requests from one network address in a minute; each process counts its
+    /// own
+    address_rate: NonZeroU32 = default("60000"), format::number(1..=1_000_000), EVERY;
+
+    /// Maximum number of sign-ins, registrations, refreshes and the like from one network address in
+    /// a minute; each process counts its own
+    sign_in_rate: NonZeroU32 = default("600"), format::number(1..=1_000_000), RELEASE;
+
     /// URL of MongoDB, with a user and a password if it needs them
     mongodb_url: Secret = unset("embedded SQLite", "mongodb://mongodb:27017"),
         format::mongodb_url(), SERVICES, secret;
@@ -252,7 +263,7 @@ keys! {
         format::emails(), NOTIFY;
 
     /// Bearer token for `POST /hooks/*`: alerts, and whether mails arrived
-    webhook_secret: Secret = unset("no such routes", "at-least-sixteen-characters"),
+    webhook_secret: Secret = unset("tokens for programs only", "at-least-sixteen-characters"),
         format::bearer_token(16), GATEWAY, secret;
 
     /// URL where users reach Slipway: links in mails begin with it, and with https the session

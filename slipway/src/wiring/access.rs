@@ -9,9 +9,11 @@ use slipway_proto::{
     identity::v1::{GetJwksRequest, identity_service_client::IdentityServiceClient},
 };
 use slipway_rpc::{
-    access::{AccessLayer, JwksSource, Keyring, Policies, ServiceTokens, Verifier},
+    access::{AccessLayer, JwksSource, Keyring, Policies, ProgramTokens, ServiceTokens, Verifier},
     grpc::{Link, Middleware, Outbound},
 };
+
+use tonic::service::Routes;
 
 use super::{ended::Following, limits, mesh::Shared};
 
@@ -24,15 +26,40 @@ impl Shared<'_> {
         Arc::new(Verifier::with_keys(keys.jwks(), secret, clock))
     }
 
+    /// The tokens for programs, exchanged at the release service.
+    pub(super) fn programs(&self, release: Link) -> Arc<ProgramTokens> {
+        let (secret, clock) = (self.secret.clone(), self.clock.clone());
+        let tokens = ServiceTokens::new(secret, self.role.as_str(), clock.clone());
+        Arc::new(ProgramTokens::new(release, tokens, clock))
+    }
+
+    /// The same, in the process that has the routes of the release service.
+    pub(super) fn own_programs(
+        &self,
+        release: &Routes,
+        verifier: &Arc<Verifier>,
+    ) -> anyhow::Result<Arc<ProgramTokens>> {
+        let access = AccessLayer::new(
+            policies()?,
+            verifier.clone(),
+            limits::streams(self.settings),
+        );
+        let access = access.with_rates(limits::rates(self.settings));
+        let link = Link::local(Middleware::new(access).wrap(release.clone()));
+        Ok(self.programs(link))
+    }
+
     /// The middleware of this process's gRPC services. `accounts` is set if the process has the
     /// accounts.
     pub(super) fn middleware(
         &self,
         verifier: Arc<Verifier>,
+        programs: Arc<ProgramTokens>,
         accounts: Option<KnownAccounts>,
     ) -> anyhow::Result<Middleware> {
-        let policies = Arc::new(Policies::from_descriptor_set(DESCRIPTOR_SET)?);
-        let mut access = AccessLayer::new(policies, verifier, limits::streams(self.settings));
+        let access = AccessLayer::new(policies()?, verifier, limits::streams(self.settings));
+        let rates = limits::rates(self.settings);
+        let mut access = access.with_programs(programs).with_rates(rates);
         if let Some(accounts) = accounts {
             access = access.with_accounts(Arc::new(accounts));
         }
@@ -54,6 +81,10 @@ impl Shared<'_> {
         following.spawn(&self.life.background);
         Arc::new(verifier)
     }
+}
+
+fn policies() -> anyhow::Result<Arc<Policies>> {
+    Ok(Arc::new(Policies::from_descriptor_set(DESCRIPTOR_SET)?))
 }
 
 /// Fetches the public keys from the release service.

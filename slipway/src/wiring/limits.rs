@@ -5,7 +5,7 @@ use std::time::Duration;
 use axum::response::IntoResponse as _;
 use http::StatusCode;
 use slipway_rpc::{
-    access::StreamLimits,
+    access::{CallRates, Rates, StreamLimits},
     http::{Connections, Limits, Protocol, Serving, TrustedProxies},
 };
 use slipway_runtime::life;
@@ -60,6 +60,15 @@ pub(super) fn clients(settings: &Settings) -> Connections {
 /// Limits of open streams, separately for the gateway and for the gRPC services.
 pub(super) fn streams(settings: &Settings) -> StreamLimits {
     StreamLimits::new(settings.streams_per_user, settings.max_connections)
+}
+
+/// Limits of calls in a minute, for all services of the process together.
+pub(super) fn rates(settings: &Settings) -> CallRates {
+    CallRates::new(Rates {
+        per_account: settings.user_rate,
+        per_address: settings.address_rate,
+        sign_ins: settings.sign_in_rate,
+    })
 }
 
 /// How the ops port is served.

@@ -116,7 +116,8 @@ impl Shared<'_> {
         let ended = verifier.ended().clone();
         let routes = self.release_routes(&storage, keys, bus.clone(), ended);
         let (release, accounts) = routes.await?;
-        let middleware = self.middleware(verifier.clone(), Some(accounts))?;
+        let programs = self.own_programs(&release, &verifier)?;
+        let middleware = self.middleware(verifier.clone(), programs.clone(), Some(accounts))?;
         let to_release = Link::local(middleware.wrap(release.clone()));
         let forum = self
             .forum_routes(&storage, to_release.clone(), bus.clone())
@@ -134,7 +135,7 @@ impl Shared<'_> {
         };
         let server = self.server(routes, services, middleware).await?;
         Ok(Built {
-            router: Some(self.router(links, verifier)),
+            router: Some(self.router(links, verifier, programs)),
             ..Built::of_services(server, storage)?
         })
     }
@@ -149,7 +150,8 @@ impl Shared<'_> {
         let ended = verifier.ended().clone();
         let routes = self.release_routes(&storage, keys, bus.clone(), ended);
         let (routes, accounts) = routes.await?;
-        let middleware = self.middleware(verifier, Some(accounts))?;
+        let programs = self.own_programs(&routes, &verifier)?;
+        let middleware = self.middleware(verifier, programs, Some(accounts))?;
         self.deliver_alarms("release", Some(bus), self.to_notify()?);
         let server = self.server(routes, release_svc::SERVICES.into(), middleware);
         Built::of_services(server.await?, storage)
@@ -161,7 +163,9 @@ impl Shared<'_> {
         let topics = specs(&[FORUM]);
         let bus = self.bus(&storage, topics, forum_svc::SERVICES).await?;
         let release = self.remote("release", self.settings.release_url.as_ref())?;
-        let middleware = self.middleware(self.verifier_from(release.clone()), None)?;
+        let programs = self.programs(release.clone());
+        let verifier = self.verifier_from(release.clone());
+        let middleware = self.middleware(verifier, programs, None)?;
         self.uses_release(forum_svc::SERVICE, &release);
         let routes = self.forum_routes(&storage, release, bus.clone()).await?;
         self.deliver_alarms("forum", Some(bus), self.to_notify()?);
@@ -175,7 +179,9 @@ impl Shared<'_> {
         let topics = specs(&[CHAT]);
         let bus = self.bus(&storage, topics, chat_svc::SERVICES).await?;
         let release = self.remote("release", self.settings.release_url.as_ref())?;
-        let middleware = self.middleware(self.verifier_from(release.clone()), None)?;
+        let programs = self.programs(release.clone());
+        let verifier = self.verifier_from(release.clone());
+        let middleware = self.middleware(verifier, programs, None)?;
         self.uses_release(chat_svc::SERVICE, &release);
         let routes = self.chat_routes(&storage, release, bus.clone()).await?;
         self.deliver_alarms("chat", Some(bus), self.to_notify()?);
@@ -197,7 +203,8 @@ impl Shared<'_> {
         let bus = self.bus(&storage, topics, notify_svc::SERVICES).await?;
         let release = self.remote("release", self.settings.release_url.as_ref())?;
         self.uses_release(notify_svc::SERVICE, &release);
-        let middleware = self.middleware(self.verifier_from(release), None)?;
+        let programs = self.programs(release.clone());
+        let middleware = self.middleware(self.verifier_from(release), programs, None)?;
         let routes = self.notify_routes(&storage, bus.clone()).await?;
         let itself = Link::local(middleware.wrap(routes.clone()));
         self.deliver_alarms("notify", Some(bus), Some(itself));
@@ -227,9 +234,10 @@ impl Shared<'_> {
             }
         }
         let verifier = self.verifier_from(links.release.clone());
+        let programs = self.programs(links.release.clone());
         self.deliver_alarms("gateway", None, Some(links.notify.clone()));
         Ok(Built {
-            router: Some(self.router(links, verifier)),
+            router: Some(self.router(links, verifier, programs)),
             grpc: None,
             lock: None,
         })

@@ -12,7 +12,7 @@ use release_svc::{
 };
 use slipway_bus::SharedBus;
 use slipway_rpc::{
-    access::{EndedSessions, Keyring, ServiceTokens, Verifier},
+    access::{EndedSessions, Keyring, ProgramTokens, ServiceTokens, Verifier},
     grpc::Link,
 };
 use slipway_runtime::life::{Health, Need};
@@ -161,7 +161,12 @@ impl Shared<'_> {
         })?)
     }
 
-    pub(super) fn router(&self, links: Links, verifier: Arc<Verifier>) -> Router {
+    pub(super) fn router(
+        &self,
+        links: Links,
+        verifier: Arc<Verifier>,
+        programs: Arc<ProgramTokens>,
+    ) -> Router {
         let services = ServiceTokens::new(self.secret.clone(), "gateway", self.clock.clone());
         let config = gateway::Config {
             // With TLS of its own the scheme is known even if the URL is not configured.
@@ -185,6 +190,7 @@ impl Shared<'_> {
                 .map(|secret| Secret::expose(secret).to_owned()),
             verifier,
             services: Arc::new(services),
+            programs,
             background: self.life.background.clone(),
             drain: self.life.drain.clone(),
             clock: self.clock.clone(),

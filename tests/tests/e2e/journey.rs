@@ -42,6 +42,7 @@ const BOUNCE: &str = "550 5.1.1 <dev-1@example.com> says sepia";
 /// What must be in no log, each with what it is. Of what holds another one, the shorter is enough.
 const SECRETS: &[(&str, &str)] = &[
     ("a token", "eyJ"),
+    ("a token for programs", "slp_"),
     ("the key that signs tokens", "MC4CAQAwBQYDK2VwBCIEI"),
     ("a password hash", "$argon2"),
     ("the admin's password", ADMIN_PASSWORD),
@@ -115,6 +116,7 @@ pub(crate) async fn make(level: &str) -> Journey {
         .unwrap();
     let team = Team::at(&anybody, 2).await.unwrap();
     signs_in_wrong(&anybody).await;
+    lets_a_program_in(&team).await;
     let tasks = works(&team).await;
     talks(&team, &tasks[0]).await;
     calls(&services, &team.developers[0], &tasks[0]).await;
@@ -157,6 +159,31 @@ async fn signs_in_wrong(anybody: &Client) {
     let forged = anybody.with_token("eyJhbGciOiJIUzI1NiJ9.e30.taupe");
     let refused = forged.get("/tasks/my").await.unwrap();
     refused.refused(401, "INVALID_TOKEN");
+}
+
+/// Makes a token for a program, which uses it, and revokes it while the program goes on.
+async fn lets_a_program_in(team: &Team) {
+    let owner = &team.developers[0];
+    let body = json!({"name": "a program of maroon", "scope": "WORK"});
+    let token = owner.post("/auth/tokens", &body).await.unwrap().expect(201);
+    let text = token["token"].as_str().unwrap();
+    let program = owner.with_token(text);
+    program.get("/tasks/my").await.unwrap().expect(200);
+    let refused = program.post("/releases", &json!({"name": "a"})).await;
+    refused.unwrap().refused(403, "ADMIN_REQUIRED");
+    let altered = owner.with_token(&format!("{text}A"));
+    let refused = altered.get("/tasks/my").await.unwrap();
+    refused.refused(401, "INVALID_TOKEN");
+    let path = format!("/auth/tokens/{}", id(&token));
+    let revoke = owner.request(Method::DELETE, &path);
+    owner.send(revoke).await.unwrap().expect(204);
+    until(async || {
+        let refused = program.get("/tasks/my").await?;
+        ensure!(refused.status == 401, "{}", refused.body);
+        Ok(())
+    })
+    .await
+    .unwrap();
 }
 
 /// Plans a release, and works on it; returns its tasks.

@@ -25,6 +25,7 @@ mod mail;
 mod main_job;
 mod monitoring;
 mod poison;
+mod rates;
 mod recurring;
 mod replicas;
 mod roles;

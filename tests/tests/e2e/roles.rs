@@ -234,6 +234,21 @@ async fn behind_a_separate_gateway_the_clients_address_counts() {
     answer.refused(401, "INVALID_CREDENTIALS");
 }
 
+/// Waits until the gateway follows which sessions end.
+async fn follows_ends(gateway: &Process) {
+    let ops = Client::new(&gateway.ops);
+    until(async || {
+        let metrics = ops.get("/metrics").await?.text;
+        let age = metrics
+            .lines()
+            .find_map(|line| line.strip_prefix("slipway_ended_sessions_age_seconds "));
+        ensure!(age.is_some_and(|age| age.parse::<f64>().is_ok_and(|age| age < 2.0)));
+        Ok(())
+    })
+    .await
+    .unwrap();
+}
+
 #[tokio::test]
 async fn a_logout_at_one_gateway_is_refused_at_the_other_within_two_seconds() {
     let server = mesh().await;
@@ -246,18 +261,7 @@ async fn a_logout_at_one_gateway_is_refused_at_the_other_within_two_seconds() {
         .each_ref()
         .map(|gateway| gateway.client().with_token(team.developers[0].token()));
     let mut stream = feed(&there).await;
-    // It follows which sessions end.
-    let ops = Client::new(&gateways[1].ops);
-    until(async || {
-        let metrics = ops.get("/metrics").await?.text;
-        let age = metrics
-            .lines()
-            .find_map(|line| line.strip_prefix("slipway_ended_sessions_age_seconds "));
-        ensure!(age.is_some_and(|age| age.parse::<f64>().is_ok_and(|age| age < 2.0)));
-        Ok(())
-    })
-    .await
-    .unwrap();
+    follows_ends(&gateways[1]).await;
 
     let logout = here.request(reqwest::Method::POST, "/auth/logout");
     here.send(logout).await.unwrap().expect(204);
@@ -276,6 +280,38 @@ async fn a_logout_at_one_gateway_is_refused_at_the_other_within_two_seconds() {
         .await
         .unwrap()
         .refused(401, "SESSION_ENDED");
+}
+
+#[tokio::test]
+async fn a_token_revoked_at_one_gateway_is_refused_at_the_other_within_two_seconds() {
+    let server = mesh().await;
+    let (one, two) = (
+        gateway(&server, SECRET).await,
+        gateway(&server, SECRET).await,
+    );
+    let team = Team::new(&one, 1).await.unwrap();
+    let body = json!({"name": "a program", "scope": "READ"});
+    let token = team.developers[0].post("/auth/tokens", &body).await;
+    let token = token.unwrap().expect(201);
+    let there = two.client().with_token(token["token"].as_str().unwrap());
+    there.get("/auth/me").await.unwrap().expect(200);
+    let mut stream = feed(&there).await;
+    follows_ends(&two).await;
+
+    let path = format!("/auth/tokens/{}", id(&token));
+    let revoke = team.developers[0].request(reqwest::Method::DELETE, &path);
+    team.developers[0].send(revoke).await.unwrap().expect(204);
+    let ended = tokio::time::timeout(Duration::from_secs(2), async {
+        while there.stream("", None).await.is_ok() {}
+        loop {
+            if let StreamEvent::Goodbye(goodbye) = stream.next().await.unwrap() {
+                return goodbye;
+            }
+        }
+    });
+    assert_eq!(ended.await.unwrap(), json!({"reason": "session_ended"}));
+    let refused = there.get("/auth/me").await.unwrap();
+    refused.refused(401, "TOKEN_REVOKED");
 }
 
 #[tokio::test]

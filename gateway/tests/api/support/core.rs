@@ -23,6 +23,9 @@ pub(crate) const TASK: &str = "0190c2b8-7a5e-7c3f-8f00-0000000000cc";
 /// The value of the cookie.
 pub(crate) const SECRET: &str = "slb_1_2";
 
+/// The text of a token for programs.
+pub(crate) const PROGRAM: &str = "slp_1_2";
+
 /// What a service does instead of answering.
 pub(crate) enum Trouble {
     Fault(Fault),
@@ -34,7 +37,7 @@ pub(crate) enum Trouble {
 pub(crate) struct Core {
     trouble: Mutex<Option<Trouble>>,
     last: Mutex<Option<(MetadataMap, String)>>,
-    /// The token that the cookie is exchanged for.
+    /// The token that the cookie and the token for programs are exchanged for.
     pub(super) token: Mutex<String>,
     exchanges: AtomicUsize,
 }
@@ -52,7 +55,7 @@ impl Core {
         *self.trouble.lock().unwrap() = Some(Trouble::Silence);
     }
 
-    /// How often the cookie was exchanged.
+    /// How often the cookie or the token for programs was exchanged.
     pub(crate) fn exchanges(&self) -> usize {
         self.exchanges.load(Ordering::Relaxed)
     }
@@ -135,6 +138,18 @@ fn summary() -> SessionSummary {
     }
 }
 
+fn program_token() -> Option<ProgramToken> {
+    Some(ProgramToken {
+        id: RELEASE.into(),
+        name: "nightly build".into(),
+        scope: TokenScope::Work.into(),
+        prefix: "slp_1".into(),
+        created_at: at(0),
+        expires_at: at(86_400),
+        last_used_at: None,
+    })
+}
+
 fn task() -> Task {
     Task {
         id: TASK.into(),
@@ -214,6 +229,15 @@ answers! { IdentityService:
     end_session(EndSessionRequest) -> EndSessionResponse {}
     end_all_sessions(EndAllSessionsRequest) -> EndAllSessionsResponse {}
     change_password(ChangePasswordRequest) -> ChangePasswordResponse {}
+    create_token(CreateTokenRequest) -> CreateTokenResponse {
+        token: program_token(),
+        secret: PROGRAM.into(),
+    }
+    list_tokens(ListTokensRequest) -> ListTokensResponse {
+        tokens: program_token().into_iter().collect(),
+        next_page_token: "next".into(),
+    }
+    revoke_token(RevokeTokenRequest) -> RevokeTokenResponse {}
     start_browser_session(StartBrowserSessionRequest) -> StartBrowserSessionResponse {
         secret: SECRET.into(),
         expires_at: at(86_400),
@@ -231,6 +255,22 @@ answers! { IdentityService:
         self.exchanges.fetch_add(1, Ordering::Relaxed);
         let token = self.token.lock().unwrap().clone();
         Ok(Response::new(ExchangeSessionResponse {
+            token,
+            expires_at: at(3600),
+        }))
+    }
+
+    async fn exchange_token(
+        &self,
+        request: Request<ExchangeTokenRequest>,
+    ) -> Result<Response<ExchangeTokenResponse>, Status> {
+        if request.get_ref().secret != PROGRAM {
+            let fault = Fault::new(Kind::Unauthenticated, "INVALID_TOKEN", "No.");
+            return Err(fault.into());
+        }
+        self.exchanges.fetch_add(1, Ordering::Relaxed);
+        let token = self.token.lock().unwrap().clone();
+        Ok(Response::new(ExchangeTokenResponse {
             token,
             expires_at: at(3600),
         }))

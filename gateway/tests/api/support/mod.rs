@@ -24,8 +24,8 @@ use slipway_proto::{
 };
 use slipway_rpc::{
     access::{
-        EndedSession, EndedSessions, Issuer, Keyring, Role, ServiceSecret, ServiceTokens,
-        SessionClaim, StreamLimits, Verifier,
+        EndedSession, EndedSessions, Issuer, Keyring, ProgramTokens, Role, Scope, ServiceSecret,
+        ServiceTokens, SessionClaim, StreamLimits, Verifier,
     },
     grpc::{Link, LocalService},
 };
@@ -38,7 +38,7 @@ use uuid::Uuid;
 pub(crate) use self::{
     answer::Answer,
     chat::SESSION,
-    core::{ADA, Core, RELEASE, SECRET, TASK},
+    core::{ADA, Core, PROGRAM, RELEASE, SECRET, TASK},
     forum::{COMMENT, REPLY},
     log::Log,
     reader::Reader,
@@ -60,6 +60,7 @@ pub(crate) struct Gateway {
     pub(crate) clock: Arc<ManualClock>,
     pub(crate) drain: CancellationToken,
     pub(crate) services: Arc<ServiceTokens>,
+    issuer: Issuer,
     token: String,
     ended: EndedSessions,
     /// Ends the background work with the test.
@@ -80,6 +81,18 @@ pub(crate) async fn operations(gateway: &Gateway) -> Vec<(Method, String, Value)
 }
 
 impl Gateway {
+    /// From now on the token for programs is of an account with this role, and has this scope.
+    pub(crate) fn program_is(&self, role: Role, scope: Scope) {
+        let session = SessionClaim {
+            id: Uuid::try_parse(RELEASE).unwrap(),
+            expires_at: jiff::Timestamp::MAX,
+            scope: Some(scope),
+        };
+        let ada = Uuid::try_parse(ADA).unwrap();
+        let token = self.issuer.issue(ada, "ada", role, Some(session)).unwrap();
+        *self.core.token.lock().unwrap() = token.text;
+    }
+
     pub(crate) fn new() -> Self {
         Self::with(Config::default())
     }
@@ -107,17 +120,21 @@ impl Gateway {
         let forum = Routes::new(ForumServiceServer::from_arc(Arc::clone(&core)));
         let chat = Routes::new(ChatServiceServer::from_arc(Arc::clone(&core)));
         let notify = Routes::new(ActivityServiceServer::from_arc(Arc::clone(&log)));
-        let verifier = Verifier::with_keys(keys.jwks(), secret, clock.clone());
+        let verifier = Verifier::with_keys(keys.jwks(), secret.clone(), clock.clone());
+        let release = link(release);
+        let tokens = ServiceTokens::new(secret, "gateway", clock.clone());
+        let programs = ProgramTokens::new(release.clone(), tokens, clock.clone());
         let verifier = Arc::new(verifier);
         let ended = verifier.ended().clone();
         let router = config.build(Dependencies {
-            release: link(release),
+            release,
             forum: link(forum),
             chat: link(chat),
             notify: link(notify),
             verifier,
             webhook_secret: Some(HOOK_SECRET.into()),
             services: services.clone(),
+            programs: Arc::new(programs),
             background: background.clone(),
             drain: drain.clone(),
             clock: clock.clone(),
@@ -128,6 +145,7 @@ impl Gateway {
         let session = SessionClaim {
             id: Uuid::try_parse(RELEASE).unwrap(),
             expires_at: jiff::Timestamp::MAX,
+            scope: None,
         };
         let token = issuer.issue(ada, "ada", Role::Developer, Some(session));
         let token = token.unwrap().text;
@@ -136,6 +154,7 @@ impl Gateway {
             router,
             core,
             log,
+            issuer,
             token,
             ended,
             clock,

@@ -10,14 +10,19 @@ use std::{
     time::Duration,
 };
 
-use http::{HeaderMap, Request, Response, header::AUTHORIZATION};
+use http::{
+    HeaderMap, HeaderValue, Request, Response,
+    header::{AUTHORIZATION, USER_AGENT},
+};
 use tonic::{Status, body::Body, transport::server::TcpConnectInfo};
 use tower::{Layer, Service};
 use tracing::{Span, field::display};
 
 use super::{
-    Accounts, Policies, Principal, Role, StreamLimits, TokenError, Verifier,
+    Accounts, CallRates, Policies, Principal, ProgramTokens, Role, StreamLimits, TokenError,
+    Verifier,
     policy::{Rule, is_health},
+    programs::is_of_program,
     streams::{StreamLife, bounded},
 };
 use crate::{
@@ -37,6 +42,8 @@ pub struct AccessLayer {
     policies: Arc<Policies>,
     verifier: Arc<Verifier>,
     accounts: Option<Arc<dyn Accounts>>,
+    programs: Option<Arc<ProgramTokens>>,
+    rates: Option<CallRates>,
     streams: StreamLimits,
 }
 
@@ -49,6 +56,8 @@ impl AccessLayer {
             policies,
             verifier,
             accounts: None,
+            programs: None,
+            rates: None,
             streams,
         }
     }
@@ -58,6 +67,111 @@ impl AccessLayer {
     pub fn with_accounts(mut self, accounts: Arc<dyn Accounts>) -> Self {
         self.accounts = Some(accounts);
         self
+    }
+
+    /// Accepts tokens for programs, which it exchanges by `programs`.
+    #[must_use]
+    pub fn with_programs(mut self, programs: Arc<ProgramTokens>) -> Self {
+        self.programs = Some(programs);
+        self
+    }
+
+    /// Limits the calls of one account and of one address.
+    #[must_use]
+    pub fn with_rates(mut self, rates: CallRates) -> Self {
+        self.rates = Some(rates);
+        self
+    }
+
+    /// Counts a call for the address of its client. A call without the gateway may be one of
+    /// another process of the mesh, for many clients, so for its address only sign-ins count.
+    ///
+    /// # Errors
+    /// `TOO_MANY_REQUESTS`.
+    fn count_address(&self, request: &Request<Body>) -> Result<(), Fault> {
+        let Some(rates) = &self.rates else {
+            return Ok(());
+        };
+        let forwarded = forwarded_for(request.headers());
+        if self.policies.signs_in(request.uri().path())
+            && let Some(address) = forwarded.or_else(|| peer(request))
+        {
+            rates.count_sign_in(address)?;
+        }
+        forwarded.map_or(Ok(()), |address| rates.count_address(address))
+    }
+
+    /// Counts a call for its account. Calls that services make within the process do not count.
+    ///
+    /// # Errors
+    /// `TOO_MANY_REQUESTS`.
+    fn count_account(&self, request: &Request<Body>, caller: &Principal) -> Result<(), Fault> {
+        let is_within = forwarded_for(request.headers()).is_none() && peer(request).is_none();
+        match &self.rates {
+            Some(rates) if caller.role != Role::Service && !is_within => {
+                rates.count_account(caller.user_id)
+            }
+            _ => Ok(()),
+        }
+    }
+
+    /// Replaces a token for programs by the access token that it is exchanged for, so that the
+    /// service forwards that one.
+    ///
+    /// # Errors
+    /// If it is not accepted, or that cannot be determined at the moment.
+    async fn exchange(&self, request: &mut Request<Body>) -> Result<(), Fault> {
+        let Some(programs) = &self.programs else {
+            return Ok(());
+        };
+        let headers = request.headers();
+        let mut given = headers.get_all(AUTHORIZATION).iter();
+        let secret = bearer(headers).filter(|token| is_of_program(token));
+        // Two of them are refused later.
+        let (Some(secret), Some(_), None) = (secret, given.next(), given.next()) else {
+            return Ok(());
+        };
+        let forwarded = forwarded_for(headers);
+        let address = forwarded.or_else(|| peer(request));
+        let agent = match forwarded {
+            Some(_) => headers.get(CLIENT_AGENT),
+            None => headers.get(USER_AGENT),
+        };
+        let agent = agent.and_then(|agent| agent.to_str().ok());
+        let verified = programs.verified(&self.verifier, secret, address, agent);
+        let (token, _) = verified.await?;
+        let mut value =
+            HeaderValue::try_from(format!("Bearer {token}")).map_err(Fault::internal)?;
+        value.set_sensitive(true);
+        request.headers_mut().insert(AUTHORIZATION, value);
+        Ok(())
+    }
+
+    /// Decides whether a call reaches the service, with which metadata, and as whose.
+    async fn enter(&self, request: &mut Request<Body>) -> Result<Option<Arc<Principal>>, Fault> {
+        let is_health_check = is_health(request.uri().path());
+        let headers = request.headers_mut();
+        self.strip_unproven(headers, is_health_check).await?;
+        let requester = request.extensions().get::<Requester>().cloned();
+        if let (Some(requester), Some(client)) = (&requester, forwarded_for(request.headers())) {
+            requester.is_forwarded_for(client);
+        }
+        self.count_address(request)?;
+        if let Err(fault) = self.exchange(request).await {
+            // A public method ignores a token that is not accepted.
+            let is_public = *self.policies.rule(request.uri().path()) == Rule::Public;
+            if !is_public || fault.kind == Kind::Unavailable {
+                return Err(fault);
+            }
+        }
+        let path = request.uri().path();
+        let admitted = self.admit(path, request.headers(), requester.as_ref());
+        let principal = admitted.await?;
+        if let Some(principal) = &principal {
+            self.count_account(request, principal)?;
+            request.extensions_mut().insert(Arc::clone(principal));
+        }
+        Ok(principal)
     }
 
     async fn admit(
@@ -77,10 +191,14 @@ impl AccessLayer {
             Rule::Public => match self.authenticate(headers, requester).await {
                 // The caller cannot be determined at the moment; do not treat it as anonymous.
                 Err(fault) if fault.kind == Kind::Unavailable => Err(fault),
-                known => Ok(known.ok()),
+                // A program acts within its scope here too, or else without an account.
+                known => Ok(known
+                    .and_then(|principal| self.policies.within_scope(path, principal))
+                    .ok()),
             },
             Rule::Authenticated(roles) => {
                 let principal = self.authenticate(headers, requester).await?;
+                let principal = self.policies.within_scope(path, principal)?;
                 if roles.contains(&principal.role) {
                     Ok(Some(principal))
                 } else {
@@ -168,14 +286,16 @@ fn forwarded_for(headers: &HeaderMap) -> Option<IpAddr> {
 fn request_info(request: &Request<Body>) -> RequestInfo {
     let id = request.headers().get(REQUEST_ID);
     let id = id.filter(|id| is_id(id.as_bytes()));
-    let peer = || {
-        let peer = request.extensions().get::<TcpConnectInfo>()?.remote_addr?;
-        Some(peer.ip().to_canonical())
-    };
     RequestInfo {
         id: id.and_then(|id| id.to_str().ok()).map(str::to_owned),
-        address: forwarded_for(request.headers()).or_else(peer),
+        address: forwarded_for(request.headers()).or_else(|| peer(request)),
     }
+}
+
+/// The address at the other end of the connection.
+fn peer(request: &Request<Body>) -> Option<IpAddr> {
+    let peer = request.extensions().get::<TcpConnectInfo>()?.remote_addr?;
+    Some(peer.ip().to_canonical())
 }
 
 /// The token in an `authorization: Bearer …` header.
@@ -228,6 +348,7 @@ impl From<TokenError> for Fault {
             }
             TokenError::Expired => Fault::new(Kind::Unauthenticated, "TOKEN_EXPIRED", detail),
             TokenError::SessionEnded => Fault::new(Kind::Unauthenticated, "SESSION_ENDED", detail),
+            TokenError::Revoked => Fault::new(Kind::Unauthenticated, "TOKEN_REVOKED", detail),
             TokenError::KeysUnavailable => Fault::new(Kind::Unavailable, "UNAVAILABLE", detail)
                 .retry_after(Duration::from_secs(1)),
         }
@@ -270,23 +391,10 @@ where
         let mut inner = std::mem::replace(&mut self.inner, ready);
         let layer = self.layer.clone();
         Box::pin(async move {
-            let is_health_check = is_health(request.uri().path());
-            let headers = request.headers_mut();
-            if let Err(fault) = layer.strip_unproven(headers, is_health_check).await {
-                return Ok(Status::from(fault).into_http());
-            }
-            let path = request.uri().path();
-            let requester = request.extensions().get::<Requester>();
-            if let (Some(requester), Some(client)) = (requester, forwarded_for(request.headers())) {
-                requester.is_forwarded_for(client);
-            }
-            let principal = match layer.admit(path, request.headers(), requester).await {
+            let principal = match layer.enter(&mut request).await {
                 Ok(principal) => principal,
                 Err(fault) => return Ok(Status::from(fault).into_http()),
             };
-            if let Some(principal) = &principal {
-                request.extensions_mut().insert(Arc::clone(principal));
-            }
             if !layer.policies.streams(request.uri().path()) {
                 let info = request_info(&request);
                 return info.scope(inner.call(request)).await;

@@ -1,11 +1,15 @@
 //! The access rules, read from the contracts.
 
-use std::collections::HashMap;
+use std::{collections::HashMap, sync::Arc};
 
 use prost_reflect::{DescriptorPool, ExtensionDescriptor, MethodDescriptor, Value};
 use slipway_proto::common::v1;
 
-use super::Role;
+use super::{Principal, Role, Scope};
+use crate::{
+    error::{Fault, Kind},
+    grpc::Method as Class,
+};
 
 const OPTION: &str = "slipway.common.v1.access";
 
@@ -41,6 +45,8 @@ pub struct Policies {
 struct Method {
     rule: Rule,
     streams: bool,
+    /// Whether programs may not call it, whatever their scope.
+    sign_in_only: bool,
 }
 
 /// The contracts cannot be read: an error of the build, not of a request.
@@ -63,8 +69,13 @@ impl Policies {
             .services()
             .flat_map(|service| service.methods().collect::<Vec<_>>())
             .map(|method| {
-                let (rule, streams) = (declared(&method, &option), method.is_server_streaming());
-                (path(&method), Method { rule, streams })
+                let access = access(&method, &option);
+                let declared = Method {
+                    rule: access.as_ref().map_or(Rule::Nobody, declared),
+                    streams: method.is_server_streaming(),
+                    sign_in_only: access.is_some_and(|access| access.sign_in_only),
+                };
+                (path(&method), declared)
             })
             .collect();
         Ok(Self { by_path })
@@ -88,6 +99,49 @@ impl Policies {
         is_open(path) || self.by_path.get(path).is_some_and(|method| method.streams)
     }
 
+    /// Whether anybody may call the method at a request path and it has an effect: it signs in, or
+    /// does something like it.
+    #[must_use]
+    pub fn signs_in(&self, path: &str) -> bool {
+        !is_open(path) && *self.rule(path) == Rule::Public && Class::at(path) == Class::Command
+    }
+
+    /// The caller as whom a method is carried out: with the scope [`Scope::Work`], an admin acts as
+    /// a developer.
+    ///
+    /// # Errors
+    /// `SIGN_IN_REQUIRED` if no program may call the method; `SCOPE_REQUIRED` if the caller is a
+    /// program whose scope is too small.
+    pub fn within_scope(
+        &self,
+        path: &str,
+        principal: Arc<Principal>,
+    ) -> Result<Arc<Principal>, Fault> {
+        let Some(scope) = principal.scope else {
+            return Ok(principal);
+        };
+        let method = self.by_path.get(path);
+        if method.is_some_and(|method| method.sign_in_only) {
+            return Err(sign_in_required());
+        }
+        let has_effects = Class::at(path) == Class::Command;
+        match scope {
+            Scope::Read if has_effects => Err(scope_required(Scope::Work)),
+            Scope::Work if has_effects && principal.role == Role::Admin => {
+                if let Some(Rule::Authenticated(roles)) = method.map(|method| &method.rule)
+                    && !roles.contains(&Role::Developer)
+                {
+                    return Err(scope_required(Scope::Admin));
+                }
+                Ok(Arc::new(Principal {
+                    role: Role::Developer,
+                    ..Principal::clone(&principal)
+                }))
+            }
+            Scope::Read | Scope::Work | Scope::Admin => Ok(principal),
+        }
+    }
+
     /// Every method's path and rule.
     pub fn iter(&self) -> impl Iterator<Item = (&str, &Rule)> {
         self.by_path
@@ -109,15 +163,37 @@ fn path(method: &MethodDescriptor) -> String {
     format!("/{}/{}", method.parent_service().full_name(), method.name())
 }
 
-fn declared(method: &MethodDescriptor, option: &ExtensionDescriptor) -> Rule {
+fn sign_in_required() -> Fault {
+    Fault::new(
+        Kind::Forbidden,
+        "SIGN_IN_REQUIRED",
+        "A token for programs may not do this. Sign in with the password.",
+    )
+}
+
+/// The error if a token for programs may not do what needs `scope`.
+#[must_use]
+pub fn scope_required(scope: Scope) -> Fault {
+    let scope = scope.as_str();
+    Fault::new(
+        Kind::Forbidden,
+        "SCOPE_REQUIRED",
+        format!("The token may not do this: it needs the scope {scope}."),
+    )
+    .fact("scope", scope)
+}
+
+/// What the method declares, if that can be read.
+fn access(method: &MethodDescriptor, option: &ExtensionDescriptor) -> Option<v1::Access> {
     let options = method.options();
     let value = options.get_extension(option);
     let Value::Message(message) = value.as_ref() else {
-        return Rule::Nobody;
+        return None;
     };
-    let Ok(access) = message.transcode_to::<v1::Access>() else {
-        return Rule::Nobody;
-    };
+    message.transcode_to::<v1::Access>().ok()
+}
+
+fn declared(access: &v1::Access) -> Rule {
     match access.level() {
         v1::AccessLevel::Unspecified => Rule::Nobody,
         v1::AccessLevel::Public => Rule::Public,
@@ -163,6 +239,7 @@ mod tests {
             public,
             [
                 "ExchangeSession",
+                "ExchangeToken",
                 "GetJwks",
                 "Login",
                 "RefreshSession",
@@ -210,6 +287,90 @@ mod tests {
                 "/slipway.notify.v1.NotificationService/ConfirmDeliveries",
             ]
         );
+    }
+
+    fn caller(role: Role, scope: Option<Scope>) -> Arc<Principal> {
+        Arc::new(Principal {
+            user_id: uuid::Uuid::nil(),
+            username: "ada".into(),
+            role,
+            session_id: None,
+            scope,
+            expires_at: jiff::Timestamp::MAX,
+        })
+    }
+
+    /// The role as which a caller carries out a method, or the code of the refusal.
+    fn acting(
+        policies: &Policies,
+        path: &str,
+        role: Role,
+        scope: Option<Scope>,
+    ) -> Result<Role, &'static str> {
+        let acting = policies.within_scope(path, caller(role, scope));
+        let acting = acting.map_err(|fault| match &*fault.code {
+            "SIGN_IN_REQUIRED" => "sign in",
+            "SCOPE_REQUIRED" => "scope",
+            other => panic!("{other}"),
+        })?;
+        Ok(acting.role)
+    }
+
+    #[test]
+    fn a_sign_in_is_needed_for_what_makes_or_ends_access() {
+        let policies = policies();
+        let mut found: Vec<_> = policies
+            .by_path
+            .iter()
+            .filter(|(_, method)| method.sign_in_only)
+            .map(|(path, _)| path.rsplit('/').next().unwrap())
+            .collect();
+        found.sort_unstable();
+        assert_eq!(
+            found,
+            [
+                "ChangePassword",
+                "CreateToken",
+                "EndAllSessions",
+                "EndSession",
+                "Logout",
+                "RevokeToken",
+            ]
+        );
+    }
+
+    #[test]
+    fn every_method_is_within_a_scope_by_its_declaration() {
+        let policies = policies();
+        for (path, method) in &policies.by_path {
+            let may = |role, scope| acting(&policies, path, role, Some(scope));
+            for role in Role::ACCOUNTS {
+                assert_eq!(acting(&policies, path, role, None), Ok(role), "{path}");
+                let read = may(role, Scope::Read);
+                let work = may(role, Scope::Work);
+                let admin = may(role, Scope::Admin);
+                if method.sign_in_only {
+                    let refused = Err("sign in");
+                    assert_eq!((read, work, admin), (refused, refused, refused), "{path}");
+                    continue;
+                }
+                assert_eq!(admin, Ok(role), "{path}");
+                if Class::at(path) != Class::Command {
+                    assert_eq!((read, work), (Ok(role), Ok(role)), "{path}");
+                    continue;
+                }
+                assert_eq!(read, Err("scope"), "{path}");
+                let for_developers = match &method.rule {
+                    Rule::Authenticated(roles) => roles.contains(&Role::Developer),
+                    _ => true,
+                };
+                // Whoever may not call it at all is refused by the role, as without a scope.
+                match role == Role::Admin && !for_developers {
+                    true => assert_eq!(work, Err("scope"), "{path}"),
+                    false => assert_eq!(work, Ok(Role::Developer), "{path}"),
+                }
+            }
+        }
     }
 
     #[test]

@@ -43,6 +43,30 @@ impl Role {
     }
 }
 
+/// What a token for programs may do. None exceeds the role of its account.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "SCREAMING_SNAKE_CASE")]
+pub enum Scope {
+    /// Call methods without side effects.
+    Read,
+    /// Also do what a developer may do, as a developer.
+    Work,
+    /// Everything that the role of the account allows, except what needs a sign-in.
+    Admin,
+}
+
+impl Scope {
+    /// Its name in messages.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Read => "READ",
+            Self::Work => "WORK",
+            Self::Admin => "ADMIN",
+        }
+    }
+}
+
 /// The authenticated caller of a request, according to its token.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Principal {
@@ -53,7 +77,10 @@ pub struct Principal {
     /// Its role.
     pub role: Role,
     /// The session of the token; `None` for a service, and for tokens of versions without sessions.
+    /// Of a program: its token for programs.
     pub session_id: Option<Uuid>,
+    /// What a program may do; `None` if the caller has signed in.
+    pub scope: Option<Scope>,
     /// When the token expires.
     pub expires_at: Timestamp,
 }

@@ -244,6 +244,7 @@ mod tests {
             username: "ada".into(),
             role,
             session_id: None,
+            scope: None,
             expires_at: Timestamp::MAX,
         }
     }

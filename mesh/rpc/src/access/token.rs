@@ -8,11 +8,15 @@ use jsonwebtoken::{Algorithm, Header, Validation, jwk::JwkSet};
 use serde::{Deserialize, Deserializer, Serialize, de::IntoDeserializer as _};
 use uuid::Uuid;
 
-use super::{Keyring, Role};
+use super::{Keyring, Role, Scope};
 use slipway_runtime::clock::SharedClock;
 
 const ISSUER: &str = "slipway";
 const AUDIENCE: &str = "slipway";
+
+/// The audience of tokens with a scope. It is another one, so that a process of a version that does
+/// not know scopes refuses them.
+const PROGRAM_AUDIENCE: &str = "slipway-programs";
 
 #[derive(Debug, Serialize, Deserialize)]
 pub(super) struct Claims {
@@ -38,6 +42,13 @@ pub(super) struct Claims {
         deserialize_with = "session"
     )]
     pub(super) sid: Option<Uuid>,
+    /// What a program may do.
+    #[serde(
+        default,
+        skip_serializing_if = "Option::is_none",
+        deserialize_with = "scope"
+    )]
+    pub(super) scope: Option<Scope>,
     pub(super) iss: String,
     pub(super) aud: String,
 }
@@ -55,6 +66,11 @@ fn number<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<i64>, D::
 /// Reads a session strictly: if the field is present, it must not be `null`.
 fn session<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Uuid>, D::Error> {
     Uuid::deserialize(deserializer).map(Some)
+}
+
+/// Reads a scope strictly: if the field is present, it must be a string.
+fn scope<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Scope>, D::Error> {
+    Scope::deserialize(String::deserialize(deserializer)?.into_deserializer()).map(Some)
 }
 
 /// Whether the header of a token has `crit`, with any value. It names extensions that a verifier
@@ -84,9 +100,24 @@ impl Claims {
             nbf: None,
             jti: Uuid::now_v7(),
             sid: None,
+            scope: None,
             iss: ISSUER.to_owned(),
             aud: AUDIENCE.to_owned(),
         }
+    }
+
+    /// The same claims of a program.
+    pub(super) fn with_scope(self, scope: Scope) -> Self {
+        Self {
+            scope: Some(scope),
+            aud: PROGRAM_AUDIENCE.to_owned(),
+            ..self
+        }
+    }
+
+    /// Whether they are for the kind of caller that their audience is.
+    pub(super) fn is_for_its_audience(&self) -> bool {
+        (self.aud == PROGRAM_AUDIENCE) == self.scope.is_some()
     }
 }
 
@@ -106,6 +137,8 @@ pub struct SessionClaim {
     pub id: Uuid,
     /// When it expires. No token of it lasts longer.
     pub expires_at: Timestamp,
+    /// What its client may do, if that is a program.
+    pub scope: Option<Scope>,
 }
 
 /// Issues tokens for accounts.
@@ -137,6 +170,9 @@ impl Issuer {
         if let Some(session) = session {
             claims.sid = Some(session.id);
             claims.exp = claims.exp.min(session.expires_at.as_second());
+            if let Some(scope) = session.scope {
+                claims = claims.with_scope(scope);
+            }
         }
         let mut header = Header::new(Algorithm::EdDSA);
         header.kid = Some(self.keys.kid.clone());
@@ -161,7 +197,7 @@ impl Issuer {
 pub(super) fn validation(algorithm: Algorithm) -> Validation {
     let mut validation = Validation::new(algorithm);
     validation.set_issuer(&[ISSUER]);
-    validation.set_audience(&[AUDIENCE]);
+    validation.set_audience(&[AUDIENCE, PROGRAM_AUDIENCE]);
     validation.set_required_spec_claims(&["exp", "iss", "aud", "sub"]);
     // `exp` and `nbf` are checked against our own clock instead.
     validation.validate_exp = false;

@@ -51,6 +51,9 @@ pub enum TokenError {
     /// Its session has ended.
     #[error("The session of the token has ended. Sign in again.")]
     SessionEnded,
+    /// The token for programs that it is of was revoked.
+    #[error("The token was revoked.")]
+    Revoked,
     /// The keys to verify it are unavailable at the moment.
     #[error("The keys to verify tokens with cannot be reached at the moment.")]
     KeysUnavailable,
@@ -139,6 +142,9 @@ impl Verifier {
         if (kid == service::KID) != (claims.role == Role::Service) {
             return Err(TokenError::Invalid);
         }
+        if !claims.is_for_its_audience() {
+            return Err(TokenError::Invalid);
+        }
         // Checked only once: a cached token stays valid until it expires.
         if claims
             .nbf
@@ -151,6 +157,7 @@ impl Verifier {
             username: claims.username,
             role: claims.role,
             session_id: claims.sid,
+            scope: claims.scope,
             expires_at: Timestamp::from_second(claims.exp).map_err(|_| TokenError::Invalid)?,
         }))?;
         self.cache.insert(token.to_owned(), Arc::clone(&principal));
@@ -176,7 +183,10 @@ impl Verifier {
             .session_id
             .is_some_and(|session| self.ended.contains(session))
         {
-            return Err(TokenError::SessionEnded);
+            return Err(match principal.scope {
+                None => TokenError::SessionEnded,
+                Some(_) => TokenError::Revoked,
+            });
         }
         Ok(principal)
     }

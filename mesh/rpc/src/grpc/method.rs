@@ -11,7 +11,7 @@ use slipway_proto::DESCRIPTOR_SET;
 
 /// How a call may be sent and retried.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Method {
+pub(crate) enum Method {
     /// No side effects, one answer.
     Read,
     /// No side effects, a stream of answers.
@@ -43,7 +43,7 @@ static BY_PATH: LazyLock<HashMap<String, Method>> = LazyLock::new(|| {
 impl Method {
     /// The method at a request path such as `/slipway.release.v1.TaskService/GetTask`. A path that
     /// is not in the contracts may have side effects.
-    pub(super) fn at(path: &str) -> Self {
+    pub(crate) fn at(path: &str) -> Self {
         BY_PATH.get(path).copied().unwrap_or(Self::Command)
     }
 }

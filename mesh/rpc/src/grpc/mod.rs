@@ -18,6 +18,7 @@ mod tls;
 
 pub use health::{SecretCheck, ServiceCheck};
 pub use link::{Link, LocalService};
+pub(crate) use method::Method;
 pub use outbound::{ForwardedClient, Outbound};
 pub use remote::{MalformedOrigin, Origin, Origins};
 pub use server::{GrpcHealth, GrpcServer, Middleware};

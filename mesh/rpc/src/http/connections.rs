@@ -121,7 +121,7 @@ struct Client {
 /// The unit by which connections are counted per client: an IPv4 address, or the /64 of an IPv6
 /// address, which belongs to one subscriber.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
-struct Network(u64, bool);
+pub(crate) struct Network(u64, bool);
 
 impl From<IpAddr> for Network {
     fn from(address: IpAddr) -> Self {

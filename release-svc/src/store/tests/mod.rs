@@ -16,7 +16,7 @@ use futures::future::join_all;
 use jiff::{SignedDuration, Timestamp};
 use slipway_bus::{Actor, Event, event::Origin};
 use slipway_proto::events::UserRegisteredEvent;
-use slipway_rpc::access::Role;
+use slipway_rpc::access::{Role, Scope};
 use slipway_runtime::clock::{Clock as _, SystemClock};
 use slipway_store::receipts::{Receipt, ReceiptKey};
 use tokio::sync::Barrier;
@@ -61,7 +61,10 @@ slipway_store::on_each! {
         the_sessions_of_a_user_are_listed_until_they_end
         the_sessions_that_were_not_used_for_longest_are_in_excess
         ended_sessions_are_listed_by_time_however_many
-        ended_and_expired_sessions_are_purged;
+        ended_and_expired_sessions_are_purged
+        tokens_are_listed_until_they_are_revoked_and_are_no_sign_ins
+        no_two_tokens_of_a_user_have_the_same_name_or_slot
+        of_concurrent_tokens_for_one_slot_one_is_stored;
     tasks:
         tasks_are_listed_by_all_conditions
         every_page_of_a_filtered_list_leads_on;

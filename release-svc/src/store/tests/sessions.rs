@@ -1,8 +1,12 @@
 //! Tests of sessions.
 
 use super::*;
-use crate::sessions::{
-    End, EndReason, Lifetimes, MAX_LIVE, Place, Session, SessionId, SessionKind, secret::Secret,
+use crate::{
+    sessions::{
+        End, EndReason, Lifetimes, MAX_LIVE, Place, Session, SessionId, SessionKind,
+        programs::Program, secret::Secret,
+    },
+    store::InsertTokenError,
 };
 
 const LAST: Lifetimes = Lifetimes {
@@ -140,4 +144,90 @@ pub(super) async fn ended_and_expired_sessions_are_purged(open: impl Fn() -> Sto
         let found = stores.sessions.get(session.id).await.unwrap();
         assert_eq!(found.is_some(), is_kept);
     }
+}
+
+/// A token for programs that is not stored.
+fn token(user: UserId, name: &str, slot: u32) -> Session {
+    let (kind, secret) = (SessionKind::Program, Secret::generate());
+    let mut token = Session::begin(kind, user, &secret, Place::default(), now(), LAST);
+    token.program = Some(Program {
+        name: name.into(),
+        scope: Scope::Read,
+        slot,
+        last_used_at: None,
+    });
+    token
+}
+
+async fn insert(stores: &Stores, token: &Session) -> Result<(), InsertTokenError> {
+    let event = events(token.user.0, 1).remove(0);
+    stores.sessions.insert_token(token, event).await
+}
+
+pub(super) async fn tokens_are_listed_until_they_are_revoked_and_are_no_sign_ins(
+    open: impl Fn() -> Stores,
+) {
+    let stores = open();
+    let (ada, bob) = (UserId::generate(), UserId::generate());
+    let mut tokens = Vec::new();
+    for (user, name) in [(ada, "a"), (bob, "a"), (ada, "b"), (ada, "c")] {
+        let slot = u32::try_from(tokens.len()).unwrap();
+        let token = token(user, name, slot);
+        insert(&stores, &token).await.unwrap();
+        tokens.push(token);
+    }
+    let (sign_in, _) = begun(&stores, ada, now()).await;
+    let list = async |after, limit| {
+        let page = stores.sessions.tokens(ada, after, limit).await.unwrap();
+        (page.items, page.next)
+    };
+    assert_eq!(
+        list(None, 2).await,
+        (
+            vec![tokens[3].clone(), tokens[2].clone()],
+            Some(tokens[2].id)
+        )
+    );
+    assert_eq!(
+        list(Some(tokens[2].id), 2).await,
+        (vec![tokens[0].clone()], None)
+    );
+    let sign_ins = stores.sessions.list(ada, None, 9).await.unwrap().items;
+    assert_eq!(sign_ins, [sign_in]);
+    ended(&stores, &tokens[2], now()).await;
+    let left = vec![tokens[3].clone(), tokens[0].clone()];
+    assert_eq!(list(None, 9).await, (left, None));
+}
+
+pub(super) async fn no_two_tokens_of_a_user_have_the_same_name_or_slot(open: impl Fn() -> Stores) {
+    let stores = open();
+    let (ada, bob) = (UserId::generate(), UserId::generate());
+    let first = token(ada, "Nightly build", 0);
+    insert(&stores, &first).await.unwrap();
+    let same_name = insert(&stores, &token(ada, "nightly  BUILD", 1)).await;
+    assert!(matches!(same_name, Err(InsertTokenError::NameTaken)));
+    let same_slot = insert(&stores, &token(ada, "other", 0)).await;
+    assert!(matches!(same_slot, Err(InsertTokenError::SlotTaken)));
+    insert(&stores, &token(bob, "Nightly build", 0))
+        .await
+        .unwrap();
+    ended(&stores, &first, now()).await;
+    insert(&stores, &token(ada, "Nightly build", 0))
+        .await
+        .unwrap();
+}
+
+pub(super) async fn of_concurrent_tokens_for_one_slot_one_is_stored(open: impl Fn() -> Stores) {
+    let (user, barrier) = (UserId::generate(), Arc::new(Barrier::new(8)));
+    let inserts = (0..8).map(|n| {
+        let (stores, barrier) = (open(), Arc::clone(&barrier));
+        async move {
+            barrier.wait().await;
+            insert(&stores, &token(user, &format!("t-{n}"), 3)).await
+        }
+    });
+    let stored = join_all(inserts).await;
+    assert_eq!(stored.iter().filter(|stored| stored.is_ok()).count(), 1);
+    let tokens = open().sessions.tokens(user, None, 9).await.unwrap().items;
+    assert_eq!(tokens.len(), 1);
 }

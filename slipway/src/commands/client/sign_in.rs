@@ -24,7 +24,8 @@ pub struct ClientArgs {
     /// The server; without it the configured http_addr
     #[arg(long, env = "SLIPWAY_URL", value_name = "URL")]
     pub url: Option<String>,
-    /// Name or email address to sign in with, unless there is a token in SLIPWAY_TOKEN;
+    /// Name or email address to sign in with, unless there is a token in SLIPWAY_TOKEN (an
+    /// access token, or a token for programs);
     /// the password comes from SLIPWAY_PASSWORD or is asked for
     #[arg(long, env = "SLIPWAY_USERNAME", value_name = "NAME")]
     pub username: Option<String>,

@@ -12,7 +12,7 @@ const SECRET: &str = "a-secret-of-the-operators-own";
 
 /// Every operation with a body, in an order in which each finds what it needs, with the status of
 /// its answer.
-const ORDER: [(&str, &str, u16); 24] = [
+const ORDER: [(&str, &str, u16); 25] = [
     ("POST", "/auth/register", 201),
     ("POST", "/auth/login", 200),
     ("POST", "/auth/session", 200),
@@ -20,6 +20,7 @@ const ORDER: [(&str, &str, u16); 24] = [
     ("POST", "/auth/refresh", 401),
     // The current password is another one.
     ("POST", "/auth/password", 403),
+    ("POST", "/auth/tokens", 201),
     ("POST", "/releases", 201),
     ("POST", "/releases/{id}/tasks", 201),
     ("PATCH", "/releases/{id}", 200),

@@ -44,8 +44,11 @@ impl Full {
         of("comments", &comments(&team.developers[0], &task).await?);
         of("chat", &conversation(&team.developers[0]).await?);
         templates(&team.admin).await?;
-        for _ in 0..ENOUGH {
+        for n in 0..ENOUGH {
             server.client().login("dev-0", PASSWORD).await?;
+            let token = json!({"name": format!("program-{n}"), "scope": "READ"});
+            let created = team.developers[0].post("/auth/tokens", &token).await?;
+            created.expect(201);
         }
         of("templates", TYPE);
         let mut lists = Vec::new();
@@ -136,8 +139,8 @@ async fn at_rest(team: &Team) -> anyhow::Result<()> {
     let (registrations, comments) = (ENOUGH + 1, ENOUGH + 1);
     let entries = registrations + 4 * ENOUGH + comments;
     settled(&team.admin, entries as u64).await?;
-    // The same, and the templates that were saved.
-    let recorded = entries + 2 * ENOUGH - 1;
+    // The same, the templates that were saved, and the tokens for programs.
+    let recorded = entries + 2 * ENOUGH - 1 + ENOUGH;
     until(async || {
         let page = team.admin.get("/admin/audit?limit=200").await?.expect(200);
         ensure!(items(&page)?.len() == recorded, "not recorded: {page:#}");

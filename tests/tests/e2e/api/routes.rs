@@ -181,7 +181,11 @@ fn taking(
     let required: Vec<_> = required.into_iter().filter_map(Value::as_str).collect();
     let mut good = json!({});
     for name in &required {
-        good[*name] = value(&types(document, &properties[*name]));
+        let schema = &properties[*name];
+        good[*name] = match &resolve(document, schema)["enum"][0] {
+            Value::Null => value(&types(document, schema)),
+            first => first.clone(),
+        };
     }
     let field = required.first().copied().map_or_else(
         || {

@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 use uuid::Uuid;
 
 use super::*;
-use crate::access::{EndedSession, Issuer, Keyring, ServiceTokens, SessionClaim};
+use crate::access::{EndedSession, Issuer, Keyring, Scope, ServiceTokens, SessionClaim};
 use slipway_runtime::clock::{Clock as _, ManualClock};
 
 struct Setup {
@@ -301,6 +301,7 @@ async fn a_token_is_refused_once_its_session_has_ended() {
     let [one, two] = [1, 2].map(|id| SessionClaim {
         id: Uuid::from_u128(id),
         expires_at: now + SignedDuration::from_secs(30),
+        scope: None,
     });
     let issue = |session| {
         let token = s
@@ -323,4 +324,76 @@ async fn a_token_is_refused_once_its_session_has_ended() {
     for other in [second, none] {
         assert!(s.verifier.verify(&other.text).await.is_ok());
     }
+}
+
+/// The claims of a token for a program, or of a person.
+fn claims_of(s: &Setup, role: Role, scope: Option<Scope>) -> Claims {
+    let ttl = Duration::from_secs(60);
+    let claims = Claims::new(Uuid::now_v7(), "ada", role, s.clock.now(), ttl);
+    match scope {
+        Some(scope) => claims.with_scope(scope),
+        None => claims,
+    }
+}
+
+#[tokio::test]
+async fn a_token_of_a_program_has_its_scope_and_is_revoked_by_its_id() {
+    let s = setup();
+    let session = SessionClaim {
+        id: Uuid::now_v7(),
+        expires_at: Timestamp::MAX,
+        scope: Some(Scope::Work),
+    };
+    let token = s
+        .issuer
+        .issue(Uuid::now_v7(), "ada", Role::Admin, Some(session))
+        .unwrap();
+    let principal = s.verifier.verify(&token.text).await.unwrap();
+    assert_eq!(principal.scope, Some(Scope::Work));
+    assert_eq!(principal.session_id, Some(session.id));
+    let ended = EndedSession {
+        id: session.id,
+        until: Timestamp::MAX,
+    };
+    s.verifier.ended().add(ended, s.clock.now());
+    let refused = s.verifier.verify(&token.text).await;
+    assert_eq!(refused, Err(TokenError::Revoked));
+}
+
+#[tokio::test]
+async fn a_scope_and_its_audience_need_each_other() {
+    let s = setup();
+    let mut header = Header::new(Algorithm::EdDSA);
+    header.kid = Some(s.keys.kid.clone());
+    let person = claims_of(&s, Role::Admin, None);
+    let program = claims_of(&s, Role::Admin, Some(Scope::Read));
+    let (persons, programs) = (person.aud.clone(), program.aud.clone());
+    assert_ne!(persons, programs);
+    let verify = async |claims: &Claims| {
+        let token = sign(&header, claims, &s.keys.signing);
+        s.verifier.verify(&token).await.map(|known| known.scope)
+    };
+    assert_eq!(verify(&person).await, Ok(None));
+    assert_eq!(verify(&program).await, Ok(Some(Scope::Read)));
+    // A process that does not know scopes would take the first one for a person's.
+    for claims in [
+        Claims {
+            aud: persons,
+            ..program
+        },
+        Claims {
+            aud: programs,
+            ..person
+        },
+    ] {
+        assert_eq!(verify(&claims).await, Err(TokenError::Invalid));
+    }
+    // A service acts for no program.
+    let service = claims_of(&s, Role::Service, Some(Scope::Admin));
+    let service = Claims {
+        scope: None,
+        ..service
+    };
+    let refused = s.verifier.verify(&s.secret.sign(&service)).await;
+    assert_eq!(refused, Err(TokenError::Invalid));
 }

@@ -4,6 +4,7 @@ mod cookie;
 mod forgery;
 mod login;
 mod password;
+mod programs;
 mod register;
 mod sessions;
 // Only Linux has all of 127.0.0.0/8 without configuration.

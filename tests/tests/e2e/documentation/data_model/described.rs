@@ -158,7 +158,7 @@ pub(super) const COLLECTIONS: &[Described] = &[
     },
     Described {
         of: SIGN_INS,
-        what: "What a sign-in begins. Secrets are stored as digests only.",
+        what: "What a sign-in begins, or a token for programs. Secrets are stored as digests only.",
         kept: "a day after it has ended or expired, or for `SLIPWAY_TOKEN_TTL` if that is longer.",
         fields: &[
             ("id", Uuid, Id),
@@ -170,11 +170,27 @@ pub(super) const COLLECTIONS: &[Described] = &[
             ("lastSeenAt", Time, None),
             ("expiresAt", Time, None),
             ("generation", Number, None),
+            ("program.name", Text, None),
+            ("program.scope", Text, None),
+            ("program.slot", Number, None),
+            ("program.lastUsedAt", Time, None),
         ],
         keys: &[
             (
                 "live",
-                "the user, while it has not ended; in the order of sign-ins",
+                "the user, while a sign-in has not ended; in the order of sign-ins",
+            ),
+            (
+                "tokens",
+                "the user, while a token for programs is not revoked; in the order of creation",
+            ),
+            (
+                "token_name",
+                "the user with the token's name in lower case, while it is not revoked",
+            ),
+            (
+                "token_slot",
+                "the user with the token's slot, while it is not revoked",
             ),
             (
                 "by_end",
