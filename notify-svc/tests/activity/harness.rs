@@ -138,6 +138,7 @@ impl Replica {
             user_id,
             username: "reader".into(),
             role: Role::Developer,
+            scope: None,
             session_id: None,
             expires_at: Timestamp::MAX,
         };

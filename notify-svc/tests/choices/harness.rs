@@ -216,6 +216,7 @@ impl Interceptor for SignedIn {
             user_id: ADA,
             username: "ada".into(),
             role: Role::Admin,
+            scope: None,
             session_id: None,
             expires_at: Timestamp::MAX,
         };

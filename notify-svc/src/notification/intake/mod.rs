@@ -135,6 +135,7 @@ mod tests {
             user_id: Uuid::from_u128(1),
             username: "ada".into(),
             role,
+            scope: None,
             session_id: None,
             expires_at: Timestamp::MAX,
         };
