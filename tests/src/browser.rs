@@ -151,7 +151,12 @@ impl Browser {
     /// # Errors
     /// If it fails.
     pub async fn keys(&self, keys: impl Into<TypingData>) -> anyhow::Result<()> {
-        Ok(self.driver.action_chain().send_keys(keys).perform().await?)
+        // By default each key waits for the mouse, a quarter of a second.
+        let keys = self
+            .driver
+            .action_chain_with_delay(None, Some(Duration::ZERO))
+            .send_keys(keys);
+        Ok(keys.perform().await?)
     }
 
     /// Presses the tabulator key until what has the focus matches a selector.

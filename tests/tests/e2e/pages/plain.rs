@@ -187,6 +187,7 @@ async fn the_main_job_is_done_by_forms() -> anyhow::Result<()> {
         &["Hotfix", "dev-0 completed “Build” in Spring"],
     );
 
+    shows(&ada.open("/admin/incidents").await?, 403, &["Not allowed"]);
     leads(&ada.send("/ui/sign-out", &[]).await?, "/sign-in");
     leads(&ada.open("/").await?, "/sign-in");
     Ok(())
@@ -239,7 +240,11 @@ async fn a_discussion_is_held_by_forms() -> anyhow::Result<()> {
         &format!("{page}#comment-{first}"),
     );
     let old = [("back", &*page), ("content", "Three"), ("revision", "1")];
-    shows(&ada.send(&edit, &old).await?, 409, &["Three", "changed"]);
+    shows(
+        &ada.send(&edit, &old).await?,
+        409,
+        &["Three", "edited meanwhile"],
+    );
     let mut grace = PlainBrowser::new(&server.http);
     grace.sign_in("dev-1", PASSWORD).await?;
     shows(
@@ -270,6 +275,77 @@ async fn a_discussion_is_held_by_forms() -> anyhow::Result<()> {
         ],
     );
     assert!(!shown.text.contains("Two"));
+    Ok(())
+}
+
+#[tokio::test]
+async fn the_assistant_is_asked_and_mails_are_chosen_by_forms() -> anyhow::Result<()> {
+    let (server, team) = start(1).await?;
+    team.release("Spring", &[0]).await?;
+    let mut ada = PlainBrowser::new(&server.http);
+    ada.sign_in("dev-0", PASSWORD).await?;
+    let ask = async |ada: &mut PlainBrowser, session: &str, question: &str| {
+        let fields = [
+            ("back", "/assistant"),
+            ("session", session),
+            ("content", question),
+        ];
+        ada.send("/ui/assistant", &fields).await
+    };
+    shows(&ask(&mut ada, "", " ").await?, 400, &["The text"]);
+    let asked = ask(&mut ada, "", "What should I do next?").await?;
+    let page = asked.header("location").trim_end_matches("#ask").to_owned();
+    shows(
+        &ada.open(&page).await?,
+        200,
+        &["What should I do next?", "task 0"],
+    );
+    let session = page.trim_start_matches("/assistant?session=").to_owned();
+    leads(
+        &ask(&mut ada, &session, "And then?").await?,
+        &format!("{page}#ask"),
+    );
+    shows(&ada.open(&page).await?, 200, &["And then?"]);
+    leads(
+        &ada.send("/ui/assistant/delete", &[("session", &session)])
+            .await?,
+        "/assistant",
+    );
+    shows(&ada.open(&page).await?, 404, &[]);
+
+    shows(
+        &ada.open("/preferences").await?,
+        200,
+        &["task.assigned", "Quiet hours"],
+    );
+    let save = async |ada: &mut PlainBrowser, end: &str| {
+        let fields = [
+            ("back", "/preferences"),
+            ("revision", "0"),
+            ("zone", "Europe/Berlin"),
+            ("quiet", "true"),
+            ("start", "22:00"),
+            ("end", end),
+            ("mode", "skip"),
+            ("type", "task.assigned"),
+            ("type", "task.ready"),
+            ("wanted", "task.ready"),
+        ];
+        ada.send("/ui/preferences", &fields).await
+    };
+    shows(
+        &save(&mut ada, "late").await?,
+        400,
+        &["value=\"late\"", "Europe/Berlin"],
+    );
+    leads(&save(&mut ada, "07:00").await?, "/preferences");
+    shows(&save(&mut ada, "08:00").await?, 409, &["value=\"08:00\""]);
+    let stored = team.developers[0].get("/preferences").await?.expect(200);
+    assert_eq!(stored["email"], false);
+    assert_eq!(stored["timeZone"], "Europe/Berlin");
+    assert_eq!(stored["types"]["task.assigned"], false);
+    assert_eq!(stored["types"]["task.ready"], true);
+    assert_eq!(stored["quietHours"]["end"], "07:00");
     Ok(())
 }
 
