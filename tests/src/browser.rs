@@ -203,8 +203,10 @@ impl Browser {
 }
 
 impl Drop for Browser {
-    /// Ends the browser with its driver: the driver alone would leave it behind.
+    /// Ends the browser with its driver: the driver alone would leave it behind. Its client must not
+    /// wait for an answer of it afterwards.
     fn drop(&mut self) {
+        let _ = self.driver.clone().leak();
         let Ok(mut driver) = TcpStream::connect(self.address) else {
             return;
         };
