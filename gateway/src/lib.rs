@@ -149,6 +149,8 @@ impl Config {
         };
         let around = from_fn_with_state(config, middleware::middleware);
         let pages = pages::router(Arc::clone(&app)).layer(around.clone());
-        pages::beside(routes::router(app, cross_origin).layer(around), pages)
+        routes::router(app, cross_origin)
+            .layer(around)
+            .layer(from_fn_with_state(pages, pages::beside))
     }
 }

@@ -62,29 +62,23 @@ pub(crate) fn router(app: AppState) -> Router {
     web::router(web).layer(from_fn_with_state(app, with_visitor))
 }
 
-/// The routes of the API and those of the pages, as one.
-pub(crate) fn beside(api: Router, pages: Router) -> Router {
-    Router::new().fallback(async move |request: Request| {
-        let prefers_html = prefers_html(request.headers());
-        let (method, uri) = (request.method(), request.uri());
-        let reads = matches!(*method, Method::GET | Method::HEAD);
-        let has_page = web::has_page(method, uri.path());
-        let instead = prefers_html && reads && !is_for_programs(uri);
-        if web::answers(method, uri.path(), prefers_html) {
-            return shown(serve(pages, request).await, |_| true);
-        }
-        let mut response = serve(api, request).await;
-        if has_page {
-            let accept = HeaderValue::from_static("accept");
-            response.headers_mut().append(VARY, accept);
-        }
-        shown(response, |fault| instead && fault.code == UNKNOWN_ROUTE)
-    })
-}
-
-async fn serve(router: Router, request: Request) -> Response {
-    let Ok(response) = router.oneshot(request).await;
-    response
+/// Answers with a page instead of the API, if the request is for one.
+pub(crate) async fn beside(State(pages): State<Router>, request: Request, next: Next) -> Response {
+    let prefers_html = prefers_html(request.headers());
+    let (method, uri) = (request.method(), request.uri());
+    let reads = matches!(*method, Method::GET | Method::HEAD);
+    let has_page = web::has_page(method, uri.path());
+    let instead = prefers_html && reads && !is_for_programs(uri);
+    if web::answers(method, uri.path(), prefers_html) {
+        let Ok(response) = pages.oneshot(request).await;
+        return shown(response, |_| true);
+    }
+    let mut response = next.run(request).await;
+    if has_page {
+        let accept = HeaderValue::from_static("accept");
+        response.headers_mut().append(VARY, accept);
+    }
+    shown(response, |fault| instead && fault.code == UNKNOWN_ROUTE)
 }
 
 fn is_for_programs(uri: &Uri) -> bool {
