@@ -62,7 +62,7 @@ pub(crate) struct App {
     pub(crate) drain: CancellationToken,
     pub(crate) clock: SharedClock,
     pub(crate) deadline: Duration,
-    pub(crate) browser: BrowserSessions,
+    pub(crate) browser: Arc<BrowserSessions>,
     pub(crate) stream: StreamConfig,
     pub(crate) streams: StreamLimits,
     /// Limits parallel fetches of missed entries: many clients that resume at the same time must
@@ -129,7 +129,7 @@ impl App {
             drain,
             clock,
             deadline: config.request_deadline,
-            browser: BrowserSessions::new(config.public_url.as_deref()),
+            browser: Arc::new(BrowserSessions::new(config.public_url.as_deref())),
             stream: config.stream,
             streams,
             catching_up: Semaphore::new(CATCH_UPS_AT_ONCE),

@@ -17,13 +17,17 @@ pub(crate) const BODY_LIMIT: usize = 1024 * 1024;
 /// Maximum bytes of a body of `/auth/…`. Small, because the senders are mostly not authenticated.
 pub(crate) const AUTH_BODY_LIMIT: usize = 16 * 1024;
 
+/// Maximum bytes of a form that signs in. It may bring along what was typed before the session ended.
+pub(crate) const SIGN_IN_LIMIT: usize = 256 * 1024;
+
 /// Maximum bytes of a body for this route (the router's path template).
 pub(crate) fn limit_of(route: &str) -> usize {
     let path = route.strip_prefix("/v1").unwrap_or(route);
-    if path.starts_with("/auth/") {
-        AUTH_BODY_LIMIT
-    } else {
-        BODY_LIMIT
+    match path {
+        "/ui/sign-in" => SIGN_IN_LIMIT,
+        "/ui/sign-up" | "/ui/password" => AUTH_BODY_LIMIT,
+        _ if path.starts_with("/auth/") => AUTH_BODY_LIMIT,
+        _ => BODY_LIMIT,
     }
 }
 

@@ -4,11 +4,13 @@
 //! by the extractors of `extract`, and reaches a handler of `routes`, which translates it into a
 //! call of a service and the response into a type of `model`. Every error becomes a `problem`. The
 //! activity stream is served by `activity`: one stream from notify-svc, broadcast to all clients.
-//! The session cookie of a browser is exchanged for a token by `browser`.
+//! The session cookie of a browser is exchanged for a token by `browser`. A browser that opens an
+//! address gets a page of the crate `web`, which `pages` connects.
 //!
 //! The gateway makes no authorization decisions. It verifies tokens only to refuse requests early;
 //! the services decide about permissions, and get the client's token.
 
+mod accept;
 mod activity;
 mod app;
 mod body;
@@ -23,6 +25,7 @@ mod middleware;
 mod model;
 mod names;
 mod operation;
+mod pages;
 mod problem;
 mod routes;
 mod sse;
@@ -144,6 +147,10 @@ impl Config {
             access_log,
             https: app.browser.is_secure(),
         };
-        routes::router(app, cross_origin).layer(from_fn_with_state(config, middleware::middleware))
+        let around = from_fn_with_state(config, middleware::middleware);
+        let pages = pages::router(Arc::clone(&app)).layer(around.clone());
+        routes::router(app, cross_origin)
+            .layer(around)
+            .layer(from_fn_with_state(pages, pages::beside))
     }
 }

@@ -57,7 +57,11 @@ const GRACE: Duration = Duration::from_secs(1);
 const LONG_DEADLINE: Duration = Duration::from_secs(300);
 
 /// The routes with the long deadline.
-const SLOW_ROUTES: [&str; 2] = ["/chat/{sessionId}/message", "/v1/chat/{sessionId}/message"];
+const SLOW_ROUTES: [&str; 3] = [
+    "/chat/{sessionId}/message",
+    "/v1/chat/{sessionId}/message",
+    "/ui/assistant",
+];
 
 /// Configuration and state of the middleware.
 #[derive(Clone)]
@@ -241,7 +245,10 @@ impl Audience {
             (REFERRER_POLICY, "no-referrer"),
             (CONTENT_SECURITY_POLICY, policy),
         ] {
-            headers.insert(name, HeaderValue::from_static(value));
+            // Pages have their own.
+            headers
+                .entry(name)
+                .or_insert(HeaderValue::from_static(value));
         }
         if self == Self::Caller {
             headers

@@ -12,7 +12,7 @@ use http::{
 use serde_json::Value;
 use slipway_rpc::error::{Fault, FieldError, Kind};
 use slipway_runtime::telemetry::TraceContext;
-use std::{collections::BTreeMap, time::Duration};
+use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
 use crate::names;
 
@@ -22,12 +22,15 @@ pub(crate) const PROBLEM_JSON: &str = "application/problem+json";
 /// The error code for a compressed body; the response names the supported coding.
 const CODED: &str = "UNSUPPORTED_CONTENT_CODING";
 
+/// The error code if there is no such route.
+pub(crate) const UNKNOWN_ROUTE: &str = "NOT_FOUND";
+
 /// An error response.
 #[derive(Debug)]
 pub(crate) struct Problem {
     status: StatusCode,
     title: &'static str,
-    fault: Box<Fault>,
+    fault: Arc<Fault>,
 }
 
 impl From<Fault> for Problem {
@@ -36,7 +39,7 @@ impl From<Fault> for Problem {
             status: StatusCode::from_u16(fault.kind.http_status())
                 .unwrap_or(StatusCode::INTERNAL_SERVER_ERROR),
             title: fault.kind.title(),
-            fault: Box::new(fault),
+            fault: Arc::new(fault),
         }
     }
 }
@@ -52,7 +55,7 @@ impl Problem {
     pub(crate) fn unknown_route() -> Self {
         Fault::new(
             Kind::NotFound,
-            "NOT_FOUND",
+            UNKNOWN_ROUTE,
             "There is nothing at this address. GET /docs lists what there is.",
         )
         .into()
@@ -153,7 +156,7 @@ impl Problem {
         Self {
             status,
             title,
-            fault: Box::new(Fault::new(Kind::Invalid, code, detail)),
+            fault: Arc::new(Fault::new(Kind::Invalid, code, detail)),
         }
     }
 
@@ -212,6 +215,8 @@ fn ceil_seconds(delay: Duration) -> u64 {
 impl IntoResponse for Problem {
     fn into_response(self) -> Response {
         let mut response = (self.status, self.body()).into_response();
+        // For who prefers a page that says the same.
+        response.extensions_mut().insert(Arc::clone(&self.fault));
         let headers = response.headers_mut();
         headers.insert(CONTENT_TYPE, HeaderValue::from_static(PROBLEM_JSON));
         if self.status == StatusCode::UNAUTHORIZED {

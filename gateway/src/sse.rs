@@ -8,10 +8,9 @@ use axum::{
 };
 use bytes::Bytes;
 use futures::Stream;
-use http::{
-    HeaderMap, HeaderName,
-    header::{ACCEPT, CONTENT_TYPE},
-};
+use http::{HeaderMap, HeaderName, header::CONTENT_TYPE};
+
+use crate::accept::{Accept, JSON};
 
 /// The media type.
 pub(crate) const EVENT_STREAM: &str = "text/event-stream";
@@ -35,45 +34,19 @@ where
     }
 }
 
-/// Whether a client prefers a stream to JSON, by its `Accept` (RFC 9110, 12.5.1). It gets JSON if
-/// it has no preference, or accepts neither.
+/// Whether a client prefers a stream to JSON, by its `Accept`. It gets JSON if it has no preference,
+/// or accepts neither.
 pub(crate) fn wants_stream(headers: &HeaderMap) -> bool {
-    let lines = headers.get_all(ACCEPT).iter();
-    let lines = lines.filter_map(|line| line.to_str().ok());
-    let ranges: Vec<_> = lines.flat_map(|line| line.split(',')).map(range).collect();
-    let stream = weight(&ranges, EVENT_STREAM, "text/*");
-    let json = weight(&ranges, "application/json", "application/*");
-    let is_named = ranges.iter().any(|(range, _)| is(range, EVENT_STREAM));
-    stream > json || (is_named && stream >= json && stream > 0.0)
-}
-
-/// A media range and its weight; 1 if the weight is missing or malformed.
-fn range(text: &str) -> (&str, f32) {
-    let mut parts = text.split(';').map(str::trim);
-    let range = parts.next().unwrap_or_default();
-    let weight = parts.find_map(|part| {
-        let (name, value) = part.split_once('=')?;
-        is(name, "q").then(|| value.parse().ok())?
-    });
-    let weight = weight.filter(|weight| (0.0..=1.0).contains(weight));
-    (range, weight.unwrap_or(1.0))
-}
-
-/// The weight of a media type: the most specific range counts.
-fn weight(ranges: &[(&str, f32)], kind: &str, family: &str) -> f32 {
-    let closest = [kind, family, "*/*"].into_iter().find_map(|form| {
-        let mut ranges = ranges.iter();
-        ranges.find(|(range, _)| is(range, form))
-    });
-    closest.map_or(0.0, |(_, weight)| *weight)
-}
-
-fn is(text: &str, name: &str) -> bool {
-    text.eq_ignore_ascii_case(name)
+    let accept = Accept::of(headers);
+    let stream = accept.weight(EVENT_STREAM, "text/*");
+    let json = accept.weight(JSON, "application/*");
+    stream > json || (accept.names(EVENT_STREAM) && stream >= json && stream > 0.0)
 }
 
 #[cfg(test)]
 mod tests {
+    use http::header::ACCEPT;
+
     use super::*;
 
     #[test]

@@ -4,7 +4,7 @@ use std::{net::IpAddr, time::Duration};
 
 use anyhow::{Context as _, bail};
 use reqwest::{
-    ClientBuilder, Method, RequestBuilder,
+    ClientBuilder, Method, RequestBuilder, Response,
     header::{CONTENT_TYPE, HeaderMap},
 };
 use serde_json::{Value, json};
@@ -33,6 +33,24 @@ pub struct Answer {
 }
 
 impl Answer {
+    /// Reads an answer.
+    pub(crate) async fn read(answer: Response) -> anyhow::Result<Self> {
+        let (status, headers) = (answer.status().as_u16(), answer.headers().clone());
+        let text = answer.text().await?;
+        assert_ne!(status, 500, "{text}");
+        let body = if text.is_empty() {
+            Value::Null
+        } else {
+            serde_json::from_str(&text).unwrap_or_else(|_| Value::String(text.clone()))
+        };
+        Ok(Self {
+            status,
+            headers,
+            body,
+            text,
+        })
+    }
+
     /// The body of an answer that must have this status.
     ///
     /// # Panics
@@ -104,7 +122,7 @@ impl Client {
         Ok(Self::build(base, |http| http.tls_certs_only([ca])))
     }
 
-    fn build(base: &str, also: impl FnOnce(ClientBuilder) -> ClientBuilder) -> Self {
+    pub(crate) fn build(base: &str, also: impl FnOnce(ClientBuilder) -> ClientBuilder) -> Self {
         // Fails if a provider is already installed, which is fine.
         let _ = rustls::crypto::ring::default_provider().install_default();
         let http = also(reqwest::Client::builder().timeout(Duration::from_secs(60)))
@@ -163,21 +181,7 @@ impl Client {
     /// # Panics
     /// If the answer is a 500: that is always a bug.
     pub async fn send(&self, request: RequestBuilder) -> anyhow::Result<Answer> {
-        let answer = request.send().await?;
-        let (status, headers) = (answer.status().as_u16(), answer.headers().clone());
-        let text = answer.text().await?;
-        assert_ne!(status, 500, "{text}");
-        let body = if text.is_empty() {
-            Value::Null
-        } else {
-            serde_json::from_str(&text).unwrap_or_else(|_| Value::String(text.clone()))
-        };
-        Ok(Answer {
-            status,
-            headers,
-            body,
-            text,
-        })
+        Answer::read(request.send().await?).await
     }
 
     /// GET.

@@ -5,20 +5,25 @@
 //! Everything else is polled with [`until`]; nothing sleeps for a fixed time.
 
 pub mod backbones;
+pub mod browser;
 pub mod certificates;
 pub mod client;
 pub mod kept;
 pub mod mesh;
 pub mod monitoring;
+pub mod plain;
 pub mod process;
+pub mod programs;
 pub mod stream;
 pub mod team;
 pub mod topics;
 
 pub use backbones::Backbones;
+pub use browser::Browser;
 pub use certificates::Authority;
 pub use client::{Answer, Client};
 pub use mesh::{ALERTED, Mesh, Role};
+pub use plain::PlainBrowser;
 pub use process::{Options, Process};
 pub use slipway_runtime::testing::{TIMEOUT, until};
 pub use stream::{Stream, StreamEvent};

@@ -1,13 +1,9 @@
 //! Runs a real Prometheus and a real Alertmanager with the project's files in `monitoring/`, made
 //! faster and pointed at the processes of a test.
 
-use std::{
-    fs,
-    path::{Path, PathBuf},
-    process::Stdio,
-};
+use std::{fs, path::Path, process::Stdio};
 
-use anyhow::{Context as _, bail, ensure};
+use anyhow::{Context as _, ensure};
 use form_urlencoded::Serializer;
 use serde_json::{Value, json};
 use tempfile::TempDir;
@@ -16,7 +12,7 @@ use tokio::{
     process::{Child, Command},
 };
 
-use crate::Client;
+use crate::{Client, programs};
 
 /// The directory with the project's files.
 pub const FILES: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../monitoring");
@@ -34,17 +30,7 @@ const PROGRAMS: [&str; 4] = [
 /// # Errors
 /// If they are required and missing.
 pub fn is_installed() -> anyhow::Result<bool> {
-    let dirs = std::env::var_os("PATH").unwrap_or_default();
-    let dirs: Vec<PathBuf> = std::env::split_paths(&dirs).collect();
-    let is_there = |name: &&str| dirs.iter().any(|dir| dir.join(name).is_file());
-    let Some(missing) = PROGRAMS.iter().find(|name| !is_there(name)) else {
-        return Ok(true);
-    };
-    if std::env::var_os("SLIPWAY_TEST_REQUIRED").is_some() {
-        bail!("{missing} is required");
-    }
-    eprintln!("SKIPPED: {missing} is not installed");
-    Ok(false)
+    programs::are_installed(&PROGRAMS)
 }
 
 /// Runs a program on the project's files, which must find them good; returns its output.

@@ -19,6 +19,7 @@ use slipway_rpc::{
 };
 use slipway_runtime::telemetry::access::Requester;
 use tracing::{Span, field::display};
+use web::Visitor;
 
 use crate::{
     app::{App, AppState},
@@ -59,10 +60,7 @@ impl FromRequestParts<AppState> for Caller {
     async fn from_request_parts(parts: &mut Parts, app: &AppState) -> Result<Self, Problem> {
         let (token, principal) = authenticate(parts, app).await?;
         parts.extensions.insert(Sender::Client);
-        Span::current().record("user_id", display(principal.user_id));
-        if let Some(requester) = parts.extensions.get::<Requester>() {
-            requester.is_user(principal.user_id);
-        }
+        note(parts, &principal);
         operation::check(parts, app.deadline).await?;
         Ok(Self {
             principal,
@@ -109,6 +107,32 @@ impl FromRequestParts<AppState> for BrowserCookie {
         }
         let tokens = tokens_of_cookies(parts, app).await?;
         Ok(Self { tokens })
+    }
+}
+
+/// Who asks for a page or sends a form of one. Whoever has no valid session is not signed in.
+///
+/// # Errors
+/// If another site caused the form, or it cannot be determined at the moment whether the session is
+/// valid.
+pub(crate) async fn visitor(parts: &Parts, app: &App) -> Result<Visitor, Fault> {
+    let (token, user) = match authenticate(parts, app).await {
+        Ok((token, principal)) => (Some(token), Some(principal)),
+        Err(fault) if is_refusal(&fault) => (None, None),
+        Err(fault) => return Err(fault),
+    };
+    if let Some(principal) = &user {
+        note(parts, principal);
+    }
+    let outbound = outbound(parts, app, token)?;
+    Ok(Visitor { user, outbound })
+}
+
+/// Notes whose request it is, for the traces and the access log.
+fn note(parts: &Parts, principal: &Principal) {
+    Span::current().record("user_id", display(principal.user_id));
+    if let Some(requester) = parts.extensions.get::<Requester>() {
+        requester.is_user(principal.user_id);
     }
 }
 

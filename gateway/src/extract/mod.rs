@@ -9,7 +9,9 @@ mod params;
 mod payload;
 mod values;
 
-pub(crate) use caller::{AnonymousClient, BrowserCookie, Caller, MAX_IDEMPOTENCY_KEY, NotForeign};
+pub(crate) use caller::{
+    AnonymousClient, BrowserCookie, Caller, MAX_IDEMPOTENCY_KEY, NotForeign, visitor,
+};
 pub(crate) use hook::Hook;
 pub(crate) use params::{ListParams, Params, PathId, PathName};
 pub(crate) use payload::Payload;

@@ -186,7 +186,7 @@ impl Addresses {
         if let Some(http) = &self.http {
             line(
                 "HTTP",
-                &format!("{http} (the API is described at {http}/docs)"),
+                &format!("{http} (open it in a browser; the API is described at {http}/docs)"),
             );
         }
         if let Some(grpc) = &self.grpc {

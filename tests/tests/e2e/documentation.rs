@@ -318,7 +318,10 @@ fn the_list_of_metrics_is_the_one_of_the_program() {
         let rows: String = metrics.iter().map(row).collect();
         format!("\n## {part}\n\n| name | kind | labels | |\n| --- | --- | --- | --- |\n{rows}")
     });
-    is_up_to_date(PAGE, &(introduction(PAGE) + &lists.collect::<String>()));
+    is_up_to_date(
+        PAGE,
+        &(introduction(PAGE) + lists.collect::<String>().as_str()),
+    );
 }
 
 /// A key in the example: what it is, and a line that sets it, commented out.

@@ -24,6 +24,7 @@ mod logs;
 mod mail;
 mod main_job;
 mod monitoring;
+mod pages;
 mod poison;
 mod rates;
 mod recurring;

@@ -21,7 +21,7 @@ const PAGE: &str = "docs/events-catalogue.md";
 
 #[test]
 fn the_catalogue_of_events_is_the_one_of_the_code() {
-    let mut page = introduction(PAGE) + &summary();
+    let mut page = introduction(PAGE) + summary().as_str();
     let mut types = BTreeMap::new();
     for topic in TOPICS {
         page += &of_topic(topic, &mut types);
@@ -91,7 +91,7 @@ fn of_type(name: &str, schema: &Value) -> String {
     let described = help(schema);
     let mut text = format!("\n### {name}\n\n{described}\n\n");
     let Some(values) = schema["oneOf"].as_array() else {
-        return text + &fields(schema);
+        return text + fields(schema).as_str();
     };
     text += "| value | |\n| --- | --- |\n";
     for value in values {

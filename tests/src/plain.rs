@@ -1,0 +1,106 @@
+//! A browser without scripts: it opens pages and sends forms, and has one cookie.
+
+use form_urlencoded::Serializer;
+use reqwest::{
+    Method, RequestBuilder,
+    header::{ACCEPT, CONTENT_TYPE, COOKIE},
+    redirect::Policy,
+};
+
+use crate::{Answer, Client};
+
+/// What browsers send when they open an address.
+pub const HTML: &str = "text/html,application/xhtml+xml,application/xml;q=0.9,*/*;q=0.8";
+
+/// Where a form comes from: what a browser says about it.
+pub const OWN_PAGE: &[(&str, &str)] = &[("sec-fetch-site", "same-origin")];
+
+/// A browser of one person, which follows no redirect by itself.
+pub struct PlainBrowser {
+    client: Client,
+    cookie: String,
+}
+
+impl PlainBrowser {
+    /// A browser that is not signed in.
+    #[must_use]
+    pub fn new(base: &str) -> Self {
+        Self {
+            client: Client::build(base, |http| http.redirect(Policy::none())),
+            cookie: String::new(),
+        }
+    }
+
+    /// Signs in by the form.
+    ///
+    /// # Errors
+    /// If there is no answer.
+    ///
+    /// # Panics
+    /// If it is refused.
+    pub async fn sign_in(&mut self, name: &str, password: &str) -> anyhow::Result<()> {
+        let fields = [("name", name), ("password", password), ("next", "/")];
+        let answer = self.send("/ui/sign-in", &fields).await?;
+        assert_eq!(
+            (answer.status, answer.header("location")),
+            (303, "/"),
+            "{}",
+            answer.text
+        );
+        Ok(())
+    }
+
+    /// Opens a page.
+    ///
+    /// # Errors
+    /// If there is no answer.
+    pub async fn open(&mut self, path: &str) -> anyhow::Result<Answer> {
+        let request = self.client.request(Method::GET, path);
+        self.answer(request).await
+    }
+
+    /// Sends a form of a page of this server.
+    ///
+    /// # Errors
+    /// If there is no answer.
+    pub async fn send(&mut self, action: &str, fields: &[(&str, &str)]) -> anyhow::Result<Answer> {
+        self.send_from(OWN_PAGE, action, fields).await
+    }
+
+    /// Sends a form, with these headers about its origin.
+    ///
+    /// # Errors
+    /// If there is no answer.
+    pub async fn send_from(
+        &mut self,
+        origin: &[(&str, &str)],
+        action: &str,
+        fields: &[(&str, &str)],
+    ) -> anyhow::Result<Answer> {
+        let body = Serializer::new(String::new()).extend_pairs(fields).finish();
+        let mut request = self.client.request(Method::POST, action);
+        for (name, value) in origin {
+            request = request.header(*name, *value);
+        }
+        let kind = "application/x-www-form-urlencoded";
+        self.answer(request.header(CONTENT_TYPE, kind).body(body))
+            .await
+    }
+
+    async fn answer(&mut self, request: RequestBuilder) -> anyhow::Result<Answer> {
+        let mut request = request.header(ACCEPT, HTML);
+        if !self.cookie.is_empty() {
+            request = request.header(COOKIE, &self.cookie);
+        }
+        let answer = self.client.send(request).await?;
+        if let Some(pair) = answer
+            .header("set-cookie")
+            .split(';')
+            .next()
+            .filter(|pair| !pair.is_empty())
+        {
+            pair.clone_into(&mut self.cookie);
+        }
+        Ok(answer)
+    }
+}

@@ -1,0 +1,156 @@
+//! The pages in a real browser.
+
+use serde_json::{Value, json};
+use slipway_tests::{
+    Browser, Process, Team,
+    team::{PASSWORD, id, task_ids},
+};
+
+/// A developer's browser; `None` if there is none on this machine.
+async fn signed_in(server: &Process, name: &str) -> anyhow::Result<Option<Browser>> {
+    let Some(browser) = Browser::start(&server.http).await? else {
+        return Ok(None);
+    };
+    browser.open("/").await?;
+    browser.tab_to("input[name=name]").await?;
+    browser.keys(name).await?;
+    browser.tab_to("input[name=password]").await?;
+    browser.keys(PASSWORD).await?;
+    browser.enter().await?;
+    browser.wait("location.pathname === '/'").await?;
+    Ok(Some(browser))
+}
+
+#[tokio::test]
+async fn the_main_job_is_done_by_keyboard_and_follows_others() -> anyhow::Result<()> {
+    let server = Process::start().await?;
+    let team = Team::new(&server, 2).await?;
+    let other = task_ids(&team.release("Urgent", &[0]).await?).remove(0);
+    let tasks = task_ids(&team.release("Spring", &[0, 1, 0]).await?);
+    let Some(browser) = signed_in(&server, "dev-0").await? else {
+        return Ok(());
+    };
+    let button =
+        |task: &str, verb: &str| format!("form[action=\"/ui/tasks/{task}/{verb}\"] button");
+    browser.tab_to(&button(&tasks[0], "start")).await?;
+    browser.enter().await?;
+    browser
+        .wait("document.body.innerText.includes('You are working on')")
+        .await?;
+    browser.tab_to(&button(&other, "start")).await?;
+    browser.enter().await?;
+    let refused = "document.querySelector('[role=alert]').innerText.includes('Complete it first.')";
+    browser.wait(refused).await?;
+    // The address is the page's, so that it can be loaded again.
+    assert_eq!(browser.value("location.pathname").await?, "/");
+    browser.tab_to(&button(&tasks[0], "complete")).await?;
+    browser.enter().await?;
+    browser
+        .wait("!document.body.innerText.includes('You are working on')")
+        .await?;
+
+    // What others do shows without loading the page again.
+    browser.open(&format!("/tasks/{}", tasks[2])).await?;
+    browser
+        .wait("document.documentElement.dataset.stream === 'open'")
+        .await?;
+    browser.value("document.body.dataset.kept = 1").await?;
+    let grace = &team.developers[1];
+    grace
+        .patch(&format!("/tasks/{}/start", tasks[1]))
+        .await?
+        .expect(200);
+    grace
+        .patch(&format!("/tasks/{}/complete", tasks[1]))
+        .await?
+        .expect(200);
+    browser
+        .wait("document.querySelector('#task form .main')?.innerText === 'Start'")
+        .await?;
+    // What is being typed stays, while a comment of somebody else appears.
+    browser.tab_to("#discussion > form textarea").await?;
+    browser.keys("Half a sent").await?;
+    let comments = format!("/tasks/{}/comments", tasks[2]);
+    grace
+        .post(&comments, &json!({"content": "Good morning"}))
+        .await?
+        .expect(201);
+    browser
+        .wait("document.querySelector('#thread').innerText.includes('Good morning')")
+        .await?;
+    browser.keys("ence").await?;
+    let typed = browser.value("document.activeElement.value").await?;
+    assert_eq!(typed, "Half a sentence");
+    assert_eq!(browser.value("document.body.dataset.kept").await?, "1");
+    assert_eq!(browser.errors(&[409]).await?, [""; 0]);
+    Ok(())
+}
+
+/// Texts that must be shown and not obeyed.
+const HOSTILE: [&str; 5] = [
+    "<script>window.hit = 1</script>",
+    "\"'><img src=x onerror=\"window.hit = 1\">",
+    "</textarea></title></details><script>window.hit = 1</script>",
+    "javascript:window.hit=1",
+    "[a](javascript:window.hit=1) {{7*7}} &lt;b&gt;",
+];
+
+#[tokio::test]
+async fn hostile_texts_neither_run_nor_break_the_layout() -> anyhow::Result<()> {
+    let server = Process::start().await?;
+    let team = Team::new(&server, 1).await?;
+    let Some(browser) = signed_in(&server, "dev-0").await? else {
+        return Ok(());
+    };
+    let wide = "W".repeat(200);
+    let titles = HOSTILE.iter().copied().chain([&*wide]);
+    let tasks: Vec<_> = titles
+        .map(|title| json!({"title": title, "description": title, "assignee": "dev-0", "tags": ["t".repeat(50)]}))
+        .collect();
+    let plan = json!({"name": wide, "description": HOSTILE[0], "version": "v".repeat(100), "tasks": tasks});
+    let release = team.admin.post("/releases", &plan).await?.expect(201);
+    let task = task_ids(&release).remove(0);
+    let long = "x".repeat(10_000);
+    let turned = "\u{202E}right to left\u{2028}next \u{2067}isolated";
+    let mut parent: Option<Value> = None;
+    for content in HOSTILE.iter().copied().chain([turned, &*long]) {
+        let path = match &parent {
+            None => format!("/tasks/{task}/comments"),
+            Some(parent) => format!("/comments/{}/reply", id(parent)),
+        };
+        let posted = team.developers[0]
+            .post(&path, &json!({"content": content}))
+            .await?;
+        parent = Some(posted.expect(201));
+    }
+    let release = format!("/releases/{}", id(&release));
+    let task = format!("/tasks/{task}");
+    for scheme in ["light", "dark"] {
+        browser.look(320, scheme).await?;
+        for path in [
+            "/",
+            "/releases",
+            &release,
+            &task,
+            "/activity",
+            "/notifications",
+            "/profile",
+        ] {
+            browser.open(path).await?;
+            let root = "document.documentElement";
+            let fits = browser
+                .value(&format!("{root}.scrollWidth <= {root}.clientWidth"))
+                .await?;
+            assert_eq!(fits, true, "{path}");
+            let harmless = "window.hit === undefined && !document.querySelector('main :is(script, img, iframe)')";
+            assert_eq!(browser.value(harmless).await?, true, "{path}");
+        }
+    }
+    browser.open(&task).await?;
+    let texts = "[...document.querySelectorAll('.comment .prose')].map((text) => text.textContent)";
+    let shown = browser.value(texts).await?;
+    let expected: Vec<_> = HOSTILE.iter().copied().chain([turned, &*long]).collect();
+    assert_eq!(shown, json!(expected));
+    assert_eq!(browser.errors(&[]).await?, [""; 0]);
+    Ok(())
+}

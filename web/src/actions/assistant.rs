@@ -1,0 +1,66 @@
+//! Questions to the assistant.
+
+use std::time::Duration;
+
+use axum::response::Response;
+use slipway_proto::chat::v1::{CreateSessionRequest, DeleteSessionRequest, SendMessageRequest};
+use slipway_rpc::{error::Fault, grpc::Outbound};
+use slipway_runtime::text::shortened;
+
+use super::Sent;
+
+/// A model may take minutes for an answer.
+const DEADLINE: Duration = Duration::from_secs(290);
+
+/// Characters of a question that name its conversation.
+const LONGEST_TITLE: usize = 60;
+
+/// Asks, in a conversation or at the beginning of one, and waits for the answer.
+pub(super) async fn ask(sent: Sent) -> Response {
+    let session = match sent.line("session") {
+        id if id.is_empty() => begin(&sent).await,
+        id => Ok(id),
+    };
+    let session = match session {
+        Ok(session) => session,
+        Err(fault) => return sent.end(Err(fault)).await,
+    };
+    let address = format!("/assistant?session={session}");
+    let outbound = Outbound {
+        deadline: Some(DEADLINE),
+        ..sent.outbound()
+    };
+    let request = outbound.request(SendMessageRequest {
+        session_id: session,
+        content: sent.fields.get("content").to_owned(),
+    });
+    let answer = sent.services().chat.clone().send_message(request).await;
+    let outcome = answer
+        .map(|_| format!("{address}#ask"))
+        .map_err(Fault::from);
+    sent.end_at(&address, outcome).await
+}
+
+/// Begins a conversation that is named after its first question.
+async fn begin(sent: &Sent) -> Result<String, Fault> {
+    let question = sent.fields.get("content").trim();
+    let Some(line) = question.lines().next() else {
+        return Err(Fault::invalid_field("content", "must not be empty"));
+    };
+    let mut outbound = sent.outbound();
+    outbound.idempotency_key = outbound.idempotency_key.map(|key| key + "-session");
+    let request = outbound.request(CreateSessionRequest {
+        title: shortened(line, LONGEST_TITLE).into_owned(),
+    });
+    let answer = sent.services().chat.clone().create_session(request).await?;
+    Ok(answer.into_inner().session.unwrap_or_default().id)
+}
+
+pub(super) async fn delete(sent: Sent) -> Response {
+    let request = sent.request(DeleteSessionRequest {
+        session_id: sent.line("session"),
+    });
+    let answer = sent.services().chat.clone().delete_session(request).await;
+    let outcome = answer.map(|_| "/assistant".to_owned()).map_err(Fault::from);
+    sent.end(outcome).await
+}

@@ -1,0 +1,178 @@
+//! The forms of the pages. Each calls a service and leads to a page, or shows the page that sent it
+//! again, with the reason.
+
+mod assistant;
+mod comments;
+mod preferences;
+mod releases;
+mod session;
+mod tasks;
+
+use std::sync::Arc;
+
+use axum::{
+    Router,
+    body::Bytes,
+    extract::{FromRequest, FromRequestParts as _, Request},
+    response::Response,
+    routing::post,
+};
+use http::{HeaderMap, header::CONTENT_TYPE};
+use slipway_rpc::{
+    error::{Fault, Kind},
+    grpc::Outbound,
+};
+
+use crate::{
+    Services, Visitor, Web,
+    answer::{redirect, refusal},
+    fields::Fields,
+    pages,
+    place::local,
+    visit::Again,
+};
+
+/// The longest key that a page gives a form.
+const LONGEST_KEY: usize = 64;
+
+pub(crate) fn routes() -> Router<Arc<Web>> {
+    Router::new()
+        .route("/ui/sign-in", post(session::sign_in))
+        .route("/ui/sign-up", post(session::sign_up))
+        .route("/ui/sign-out", post(session::sign_out))
+        .route("/ui/password", post(session::change_password))
+        .route("/ui/sessions/end", post(session::end))
+        .route("/ui/preferences", post(preferences::save))
+        .route("/ui/assistant", post(assistant::ask))
+        .route("/ui/assistant/delete", post(assistant::delete))
+        .route("/ui/releases", post(releases::plan))
+        .route("/ui/releases/{id}/tasks", post(releases::add_task))
+        .route("/ui/releases/{id}/complete", post(releases::complete))
+        .route("/ui/tasks/{id}", post(tasks::update))
+        .route("/ui/tasks/{id}/start", post(tasks::start))
+        .route("/ui/tasks/{id}/complete", post(tasks::complete))
+        .route("/ui/tasks/{id}/pause", post(tasks::pause))
+        .route("/ui/tasks/{id}/delete", post(tasks::delete))
+        .route("/ui/tasks/{id}/comments", post(comments::post))
+        .route("/ui/comments/{id}/reply", post(comments::reply))
+        .route("/ui/comments/{id}/edit", post(comments::edit))
+        .route("/ui/comments/{id}/delete", post(comments::delete))
+}
+
+/// A form that a page sent.
+pub(crate) struct Sent {
+    web: Arc<Web>,
+    visitor: Visitor,
+    action: String,
+    fields: Fields,
+}
+
+impl FromRequest<Arc<Web>> for Sent {
+    type Rejection = Response;
+
+    async fn from_request(request: Request, web: &Arc<Web>) -> Result<Self, Response> {
+        let (mut parts, body) = request.into_parts();
+        let Ok(visitor) = Visitor::from_request_parts(&mut parts, web).await;
+        if !is_form(&parts.headers) {
+            let text = "Send the form as 'application/x-www-form-urlencoded'.";
+            return Err(refusal(&Fault::new(
+                Kind::Invalid,
+                "UNSUPPORTED_MEDIA_TYPE",
+                text,
+            )));
+        }
+        let action = parts.uri.path().to_owned();
+        let body = Bytes::from_request(Request::from_parts(parts, body), web).await;
+        let body = body.map_err(|error| refusal(&Fault::internal(error)))?;
+        Ok(Self {
+            web: Arc::clone(web),
+            visitor,
+            action,
+            fields: Fields::parse(&body),
+        })
+    }
+}
+
+impl Sent {
+    fn services(&self) -> &Services {
+        &self.web.services
+    }
+
+    /// A field without blanks at its ends.
+    fn line(&self, name: &str) -> String {
+        self.fields.get(name).trim().to_owned()
+    }
+
+    /// The page that sent the form.
+    fn back(&self) -> String {
+        local(self.fields.get("back")).to_owned()
+    }
+
+    /// The same, at a part of it.
+    fn back_to(&self, part: &str) -> String {
+        let back = self.back();
+        let page = back.split('#').next().unwrap_or_default();
+        format!("{page}#{part}")
+    }
+
+    /// The revision of what the form shows; 0: any.
+    fn revision(&self) -> u64 {
+        self.fields.get("revision").parse().unwrap_or_default()
+    }
+
+    /// A request to a service on the visitor's behalf, which has its effect once.
+    fn request<T>(&self, message: T) -> tonic::Request<T> {
+        self.outbound().request(message)
+    }
+
+    /// Metadata of a request that has its effect once.
+    fn outbound(&self) -> Outbound {
+        let key = self.fields.filled("key");
+        let key =
+            key.filter(|key| key.len() <= LONGEST_KEY && key.bytes().all(|b| b.is_ascii_graphic()));
+        Outbound {
+            idempotency_key: key.map(str::to_owned),
+            ..self.visitor.outbound.clone()
+        }
+    }
+
+    /// Leads to the address that the form led to, or shows its page again.
+    async fn end(self, outcome: Result<String, Fault>) -> Response {
+        let back = self.back();
+        self.end_at(&back, outcome).await
+    }
+
+    /// The same; if it is refused, it shows the page at `back`.
+    async fn end_at(self, back: &str, outcome: Result<String, Fault>) -> Response {
+        let fault = match outcome {
+            Ok(address) if self.visitor.user.is_some() => return redirect(&address),
+            Ok(_) => ended(),
+            Err(fault) if self.visitor.user.is_none() && fault.kind == Kind::Unauthenticated => {
+                ended()
+            }
+            Err(fault) => fault,
+        };
+        let again = Again {
+            action: self.action,
+            fields: self.fields,
+            fault,
+        };
+        pages::at(back, self.web, self.visitor, Some(again)).await
+    }
+}
+
+fn ended() -> Fault {
+    let text = "You are not signed in any more. What you typed is kept: sign in to send it.";
+    Fault::new(Kind::Unauthenticated, "UNAUTHENTICATED", text)
+}
+
+fn is_form(headers: &HeaderMap) -> bool {
+    let kind = headers
+        .get(CONTENT_TYPE)
+        .and_then(|kind| kind.to_str().ok());
+    let kind = kind
+        .and_then(|kind| kind.split(';').next())
+        .unwrap_or_default();
+    kind.trim()
+        .eq_ignore_ascii_case("application/x-www-form-urlencoded")
+}

@@ -1,0 +1,135 @@
+//! Signing in, up and out; sessions and the password.
+
+use std::time::Duration;
+
+use axum::response::{IntoResponse as _, Response};
+use http::{HeaderValue, header::SET_COOKIE};
+use slipway_proto::identity::v1::{
+    ChangePasswordRequest, EndAllSessionsRequest, EndSessionRequest, LogoutRequest,
+    RegisterRequest, StartBrowserSessionRequest,
+};
+use slipway_rpc::error::{Fault, Kind};
+
+use super::Sent;
+use crate::{
+    answer::{redirect, refusal, status},
+    pages::sign_in as page,
+    place::local,
+    times::read,
+};
+
+pub(super) async fn sign_in(sent: Sent) -> Response {
+    let name = sent.line("name");
+    let next = local(sent.fields.get("next"));
+    let draft = page::Draft::of_form(&sent.fields);
+    match start(&sent, &name).await {
+        Ok(cookie) => {
+            let response = match &draft {
+                Some(draft) => page::send_again(next, draft),
+                None => redirect(next),
+            };
+            ([(SET_COOKIE, cookie)], response).into_response()
+        }
+        Err(fault) => page::sign_in(status(&fault), next, &name, Some(&fault), draft.as_ref()),
+    }
+}
+
+pub(super) async fn sign_up(sent: Sent) -> Response {
+    let name = sent.line("username");
+    let registered = async {
+        let request = sent.request(RegisterRequest {
+            username: name.clone(),
+            email: sent.line("email"),
+            password: sent.fields.get("password").to_owned(),
+            ..RegisterRequest::default()
+        });
+        sent.services().identity.clone().register(request).await?;
+        start(&sent, &name).await
+    };
+    match registered.await {
+        Ok(cookie) => ([(SET_COOKIE, cookie)], redirect("/")).into_response(),
+        Err(fault) => page::sign_up(status(&fault), &sent.fields, Some(&fault)),
+    }
+}
+
+/// Starts a session; returns its cookie.
+async fn start(sent: &Sent, login: &str) -> Result<HeaderValue, Fault> {
+    let request = sent.request(StartBrowserSessionRequest {
+        login: login.to_owned(),
+        password: sent.fields.get("password").to_owned(),
+    });
+    let answer = sent
+        .services()
+        .identity
+        .clone()
+        .start_browser_session(request)
+        .await?;
+    let session = answer.into_inner();
+    let end = read(session.expires_at.as_ref());
+    let end = end.ok_or_else(|| Fault::internal("a session without an end"))?;
+    let left = end.duration_since(sent.web.clock.now());
+    let left = Duration::try_from(left).unwrap_or_default();
+    sent.web.cookies.set(&session.secret, left)
+}
+
+pub(super) async fn sign_out(sent: Sent) -> Response {
+    if sent.visitor.user.is_some() {
+        let request = sent.request(LogoutRequest {});
+        match sent
+            .services()
+            .identity
+            .clone()
+            .logout(request)
+            .await
+            .map_err(Fault::from)
+        {
+            // It has ended meanwhile.
+            Err(fault) if fault.kind != Kind::Unauthenticated => return refusal(&fault),
+            _ => {}
+        }
+    }
+    leave(&sent)
+}
+
+/// Deletes the cookie.
+fn leave(sent: &Sent) -> Response {
+    match sent.web.cookies.set("", Duration::ZERO) {
+        Ok(gone) => ([(SET_COOKIE, gone)], redirect("/sign-in")).into_response(),
+        Err(fault) => refusal(&fault),
+    }
+}
+
+pub(super) async fn change_password(sent: Sent) -> Response {
+    let request = sent.request(ChangePasswordRequest {
+        current_password: sent.fields.get("current").to_owned(),
+        new_password: sent.fields.get("new").to_owned(),
+    });
+    let answer = sent
+        .services()
+        .identity
+        .clone()
+        .change_password(request)
+        .await;
+    let outcome = answer.map(|_| sent.back()).map_err(Fault::from);
+    sent.end(outcome).await
+}
+
+/// Ends one session, or all.
+pub(super) async fn end(sent: Sent) -> Response {
+    let identity = sent.services().identity.clone();
+    match sent.line("id") {
+        id if id.is_empty() => {
+            let request = sent.request(EndAllSessionsRequest {});
+            match { identity }.end_all_sessions(request).await {
+                Ok(_) => leave(&sent),
+                Err(status) => sent.end(Err(status.into())).await,
+            }
+        }
+        id => {
+            let request = sent.request(EndSessionRequest { session_id: id });
+            let answer = { identity }.end_session(request).await;
+            let outcome = answer.map(|_| sent.back()).map_err(Fault::from);
+            sent.end(outcome).await
+        }
+    }
+}

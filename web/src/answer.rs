@@ -1,0 +1,101 @@
+//! Answers: pages, redirects, and what is shown instead of a page.
+
+use axum::response::{IntoResponse, Response};
+use http::{
+    HeaderMap, HeaderName, HeaderValue, Method, StatusCode,
+    header::{
+        CONTENT_SECURITY_POLICY, CONTENT_TYPE, LOCATION, REFERRER_POLICY, VARY, X_FRAME_OPTIONS,
+    },
+};
+use maud::{Markup, html};
+use slipway_rpc::error::{Fault, Kind};
+
+use crate::{layout, parts::told};
+
+/// Content security policy of pages: only what comes from this server, and nothing inline. Without
+/// a base element, in no frame, and with forms to this server only.
+const POLICY: HeaderValue = HeaderValue::from_static(
+    "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; connect-src 'self'; \
+     worker-src 'self'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'",
+);
+
+/// Without a referrer, browsers would not say which site sent a form; other sites get none.
+const REFERRER: HeaderValue = HeaderValue::from_static("same-origin");
+
+const HTML: HeaderValue = HeaderValue::from_static("text/html; charset=utf-8");
+
+/// What an answer depends on, beside its address.
+const ACCEPT: HeaderValue = HeaderValue::from_static("accept");
+
+/// A page with this status.
+pub(crate) fn page(status: StatusCode, page: Markup) -> Response {
+    let headers = [(CONTENT_TYPE, HTML), (VARY, ACCEPT)];
+    (status, headers, page.into_string()).into_response()
+}
+
+/// Leads to another page with a GET.
+pub(crate) fn redirect(address: &str) -> Response {
+    match HeaderValue::try_from(address) {
+        Ok(address) => {
+            (StatusCode::SEE_OTHER, [(LOCATION, address), (VARY, ACCEPT)]).into_response()
+        }
+        Err(_) => refusal(&Fault::internal("an address that fits into no header")),
+    }
+}
+
+/// A page that says what is wrong.
+#[must_use]
+pub fn refusal(fault: &Fault) -> Response {
+    let title = fault.kind.title();
+    let content = html! {
+        h1 { (title) }
+        p { (told(fault).detail) }
+        p { a.button href="/" { "Go to my work" } }
+    };
+    let mut response = page(status(fault), layout::bare(title, &content));
+    // A response that replaces one of the API has to set them itself.
+    set_policy(response.headers_mut());
+    response
+}
+
+/// The HTTP status of a fault.
+pub(crate) fn status(fault: &Fault) -> StatusCode {
+    StatusCode::from_u16(fault.kind.http_status()).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR)
+}
+
+/// The answer at an address with a form but without a page: somebody reloads a page that was shown
+/// after a form.
+pub(crate) async fn no_form(method: Method) -> Response {
+    match method {
+        Method::GET | Method::HEAD => redirect("/"),
+        _ => (StatusCode::METHOD_NOT_ALLOWED, refusal(&unknown())).into_response(),
+    }
+}
+
+/// The answer at an address that nothing is at.
+pub(crate) async fn nothing_here() -> Response {
+    refusal(&unknown())
+}
+
+fn unknown() -> Fault {
+    Fault::new(
+        Kind::NotFound,
+        "NOT_FOUND",
+        "There is nothing at this address.",
+    )
+}
+
+/// Adds the headers that limit what a browser does with a page.
+pub(crate) async fn with_policy(mut response: Response) -> Response {
+    set_policy(response.headers_mut());
+    response
+}
+
+fn set_policy(headers: &mut HeaderMap) {
+    let headers_of_pages: [(HeaderName, HeaderValue); 3] = [
+        (CONTENT_SECURITY_POLICY, POLICY),
+        (REFERRER_POLICY, REFERRER),
+        (X_FRAME_OPTIONS, HeaderValue::from_static("DENY")),
+    ];
+    headers.extend(headers_of_pages);
+}

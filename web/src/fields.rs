@@ -1,0 +1,74 @@
+//! Fields of a form or a query.
+
+use form_urlencoded::{Serializer, parse};
+
+/// Names and values, in order.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Fields(Vec<(String, String)>);
+
+impl Fields {
+    /// Reads `application/x-www-form-urlencoded`. Line breaks become single characters: browsers
+    /// send two.
+    pub(crate) fn parse(text: &[u8]) -> Self {
+        let fields = parse(text).map(|(name, value)| {
+            let value = value.replace("\r\n", "\n");
+            (name.into_owned(), value)
+        });
+        Self(fields.collect())
+    }
+
+    /// The value of a field; empty if there is none.
+    pub(crate) fn get(&self, name: &str) -> &str {
+        let found = self.0.iter().find(|(field, _)| field == name);
+        found.map_or("", |(_, value)| value)
+    }
+
+    /// The same; `None` if it is empty.
+    pub(crate) fn filled(&self, name: &str) -> Option<&str> {
+        Some(self.get(name)).filter(|value| !value.is_empty())
+    }
+
+    /// All values of a field.
+    pub(crate) fn all(&self, name: &str) -> impl Iterator<Item = &str> {
+        let found = self.iter().filter(move |(field, _)| *field == name);
+        found.map(|(_, value)| value)
+    }
+
+    /// All fields.
+    pub(crate) fn iter(&self) -> impl Iterator<Item = (&str, &str)> {
+        self.0.iter().map(|(name, value)| (&**name, &**value))
+    }
+
+    /// The fields as a query, with another value of `name`; empty values are left out.
+    pub(crate) fn with(&self, name: &str, value: &str) -> String {
+        let kept = self.iter().filter(|(field, _)| *field != name);
+        let pairs = kept.chain([(name, value)]);
+        let pairs = pairs.filter(|(_, value)| !value.is_empty());
+        let query = Serializer::new(String::new()).extend_pairs(pairs).finish();
+        match query.is_empty() {
+            true => query,
+            false => format!("?{query}"),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn fields_are_read_as_browsers_send_them() {
+        let fields = Fields::parse(b"a=1&b=x+y%0D%0Az%0a&a=2&c=");
+        assert_eq!((fields.get("a"), fields.get("b")), ("1", "x y\nz\n"));
+        assert_eq!((fields.get("c"), fields.filled("c")), ("", None));
+        assert_eq!(fields.get("d"), "");
+    }
+
+    #[test]
+    fn a_query_is_kept_apart_from_one_field() {
+        let fields = Fields::parse(b"type=task.*&cursor=abc&mine=");
+        assert_eq!(fields.with("cursor", "d e"), "?type=task.*&cursor=d+e");
+        assert_eq!(fields.with("cursor", ""), "?type=task.*");
+        assert_eq!(Fields::default().with("cursor", ""), "");
+    }
+}

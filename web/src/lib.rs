@@ -1,0 +1,120 @@
+//! The pages for people: HTML rendered on the server, from what the services answer.
+//!
+//! A page lives at the address of the thing that it shows, and is a `place`. Its forms are sent to
+//! `/ui/…` and handled by `actions`: a change ends with a redirect to a page, and a refused one
+//! shows the page again with the service's sentence and what was typed. Nothing is decided here
+//! that a service decides; what a page hides or greys out is a courtesy.
+//!
+//! Whether a request wants a page, who the visitor is, and whether a page of this server sent a
+//! form, is determined by the gateway.
+
+mod actions;
+mod answer;
+mod assets;
+mod fields;
+mod layout;
+mod pages;
+mod parts;
+mod place;
+mod times;
+mod visit;
+
+use std::{sync::Arc, time::Duration};
+
+use axum::{Router, middleware::map_response, routing::get};
+use http::{HeaderValue, Method};
+use slipway_proto::{
+    chat::v1::chat_service_client::ChatServiceClient,
+    forum::v1::forum_service_client::ForumServiceClient,
+    identity::v1::identity_service_client::IdentityServiceClient,
+    notify::v1::{
+        activity_service_client::ActivityServiceClient,
+        incident_service_client::IncidentServiceClient,
+        notification_service_client::NotificationServiceClient,
+        preference_service_client::PreferenceServiceClient,
+    },
+    release::v1::{
+        release_service_client::ReleaseServiceClient, task_service_client::TaskServiceClient,
+    },
+};
+use slipway_rpc::{error::Fault, grpc::Link};
+use slipway_runtime::clock::SharedClock;
+
+pub use self::{answer::refusal, visit::Visitor};
+
+/// What the pages need.
+pub struct Web {
+    /// The services.
+    pub services: Services,
+    /// Sets the cookie of a session.
+    pub cookies: Arc<dyn Cookies>,
+    /// The clock.
+    pub clock: SharedClock,
+}
+
+/// Clients of the services.
+pub struct Services {
+    /// Accounts and sessions.
+    pub identity: IdentityServiceClient<Link>,
+    /// Releases.
+    pub releases: ReleaseServiceClient<Link>,
+    /// Tasks.
+    pub tasks: TaskServiceClient<Link>,
+    /// Discussions.
+    pub forum: ForumServiceClient<Link>,
+    /// The assistant.
+    pub chat: ChatServiceClient<Link>,
+    /// The activity feed.
+    pub activity: ActivityServiceClient<Link>,
+    /// Notifications.
+    pub notifications: NotificationServiceClient<Link>,
+    /// Preferences of mails.
+    pub preferences: PreferenceServiceClient<Link>,
+    /// Incidents.
+    pub incidents: IncidentServiceClient<Link>,
+}
+
+/// Sets the cookie of a browser's session.
+pub trait Cookies: Send + Sync {
+    /// The value of `Set-Cookie` that keeps this secret for `age`; zero deletes the cookie.
+    ///
+    /// # Errors
+    /// If the secret fits into no header.
+    fn set(&self, secret: &str, age: Duration) -> Result<HeaderValue, Fault>;
+}
+
+/// Whether the pages answer a request: every request to `/ui/…`, and a read of an address with a
+/// page if the client prefers HTML.
+#[must_use]
+pub fn answers(method: &Method, path: &str, prefers_html: bool) -> bool {
+    path.starts_with("/ui/") || (prefers_html && has_page(method, path))
+}
+
+/// Whether the answer to this request depends on whether the client prefers HTML.
+#[must_use]
+pub fn has_page(method: &Method, path: &str) -> bool {
+    matches!(*method, Method::GET | Method::HEAD) && place::Place::of(path).is_some()
+}
+
+/// Whether this is the address of an asset, which is the same for every visitor.
+#[must_use]
+pub fn is_asset(path: &str) -> bool {
+    path.starts_with(assets::START)
+}
+
+/// The routes of the pages, their forms and their assets. Each request needs a [`Visitor`] in its
+/// extensions, and a form its whole body.
+pub fn router(web: Web) -> Router {
+    let pages = place::ROUTES
+        .into_iter()
+        .fold(Router::new(), |router, route| {
+            router.route(route, get(pages::show))
+        });
+    pages
+        .merge(actions::routes())
+        .route(assets::ROUTE, get(assets::serve))
+        .method_not_allowed_fallback(answer::no_form)
+        .fallback(answer::nothing_here)
+        .with_state(Arc::new(web))
+        .layer(map_response(answer::with_policy))
+}

@@ -1,0 +1,162 @@
+//! The pages for those who are not signed in.
+
+use axum::response::Response;
+use http::StatusCode;
+use maud::{Markup, html};
+use slipway_rpc::error::Fault;
+
+use crate::{
+    answer::page,
+    fields::Fields,
+    layout::bare,
+    parts::{Input, area, button, input, refused},
+    visit::Again,
+};
+
+/// A form that was sent after its session had ended: it goes through the sign-in as hidden fields.
+pub(crate) struct Draft {
+    action: String,
+    fields: Vec<(String, String)>,
+}
+
+/// The hidden field with the action of a draft, and what begins the names of its fields.
+const ACTION: &str = "draft";
+const FIELD: &str = "draft.";
+
+impl Draft {
+    /// What was sent, without passwords.
+    pub(crate) fn of(again: &Again) -> Option<Self> {
+        let is_secret = ["/ui/password", "/ui/sign-"];
+        if is_secret
+            .iter()
+            .any(|start| again.action.starts_with(start))
+        {
+            return None;
+        }
+        let fields = again.fields.iter();
+        let fields = fields.map(|(name, value)| (name.to_owned(), value.to_owned()));
+        Some(Self {
+            action: again.action.clone(),
+            fields: fields.collect(),
+        })
+    }
+
+    /// The draft in the fields of a sign-in.
+    pub(crate) fn of_form(form: &Fields) -> Option<Self> {
+        let action = form
+            .filled(ACTION)
+            .filter(|action| action.starts_with("/ui/"))?;
+        let fields = form.iter();
+        let fields = fields.filter_map(|(name, value)| {
+            let name = name.strip_prefix(FIELD)?;
+            Some((name.to_owned(), value.to_owned()))
+        });
+        Some(Self {
+            action: action.to_owned(),
+            fields: fields.collect(),
+        })
+    }
+
+    fn hidden(&self) -> Markup {
+        html! {
+            input type="hidden" name=(ACTION) value=(self.action);
+            @for (name, value) in &self.fields {
+                input type="hidden" name={ (FIELD) (name) } value=(value);
+            }
+        }
+    }
+}
+
+/// The page after a sign-in with a draft: a click sends it.
+pub(crate) fn send_again(next: &str, draft: &Draft) -> Response {
+    let content = html! {
+        h1 { "You are signed in again" }
+        form.card method="post" action=(draft.action) {
+            p { "What you were sending has not been sent yet." }
+            @for (name, value) in &draft.fields {
+                @match name.as_str() {
+                    "back" | "key" | "revision" | "id" | "release" => {
+                        input type="hidden" name=(name) value=(value);
+                    },
+                    _ => (area(name, name, value, 3, false)),
+                }
+            }
+            (button("Send it now", "main"))
+        }
+        p { a href=(next) { "Do not send it" } }
+    };
+    page(StatusCode::OK, bare("Signed in again", &content))
+}
+
+/// The page to sign in, which leads to the address `next`.
+pub(crate) fn sign_in(
+    status: StatusCode,
+    next: &str,
+    name: &str,
+    fault: Option<&Fault>,
+    draft: Option<&Draft>,
+) -> Response {
+    let content = html! {
+        (refused(fault))
+        h1 { "Sign in" }
+        form.card method="post" action="/ui/sign-in" {
+            input type="hidden" name="next" value=(next);
+            @if let Some(draft) = draft { (draft.hidden()) }
+            (input(&Input {
+                label: "Username or email address",
+                name: "name",
+                value: name,
+                autocomplete: "username",
+                ..Input::default()
+            }))
+            (input(&Input {
+                label: "Password",
+                name: "password",
+                kind: "password",
+                autocomplete: "current-password",
+                ..Input::default()
+            }))
+            (button("Sign in", "main"))
+        }
+        p { "No account yet? " a href="/sign-up" { "Create one" } "." }
+        p.hint {
+            "Whoever started this server has the account “admin”. Its password was printed at the first start."
+        }
+    };
+    page(status, bare("Sign in", &content))
+}
+
+/// The page to create an account.
+pub(crate) fn sign_up(status: StatusCode, typed: &Fields, fault: Option<&Fault>) -> Response {
+    let content = html! {
+        (refused(fault))
+        h1 { "Create an account" }
+        form.card method="post" action="/ui/sign-up" {
+            (input(&Input {
+                label: "Username",
+                name: "username",
+                value: typed.get("username"),
+                autocomplete: "username",
+                ..Input::default()
+            }))
+            (input(&Input {
+                label: "Email address",
+                name: "email",
+                value: typed.get("email"),
+                kind: "email",
+                autocomplete: "email",
+                ..Input::default()
+            }))
+            (input(&Input {
+                label: "Password, of at least 8 characters",
+                name: "password",
+                kind: "password",
+                autocomplete: "new-password",
+                ..Input::default()
+            }))
+            (button("Create the account", "main"))
+        }
+        p { "You have one? " a href="/sign-in" { "Sign in" } "." }
+    };
+    page(status, bare("Create an account", &content))
+}

@@ -1,0 +1,150 @@
+//! The addresses of pages.
+
+/// The routes of all pages.
+pub(crate) const ROUTES: [&str; 13] = [
+    "/",
+    "/sign-in",
+    "/sign-up",
+    "/releases",
+    "/releases/{id}",
+    "/tasks/{id}",
+    "/tasks/{id}/comments",
+    "/activity",
+    "/notifications",
+    "/preferences",
+    "/profile",
+    "/assistant",
+    "/admin/incidents",
+];
+
+/// A page. Ids are as in the address: the services say whether they are any.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Place<'a> {
+    /// My work.
+    Home,
+    SignIn,
+    SignUp,
+    Releases,
+    Release(&'a str),
+    /// A task, with its discussion.
+    Task(&'a str),
+    Activity,
+    Notifications,
+    /// What is mailed, and when.
+    Preferences,
+    Assistant,
+    /// The account of the visitor.
+    Profile,
+    Incidents,
+}
+
+impl<'a> Place<'a> {
+    /// The page at this path.
+    pub(crate) fn of(path: &'a str) -> Option<Self> {
+        let mut parts = path.strip_prefix('/')?.split('/');
+        let parts = [(); 4].map(|()| parts.next());
+        Some(match parts {
+            [Some(""), None, ..] => Self::Home,
+            [Some("sign-in"), None, ..] => Self::SignIn,
+            [Some("sign-up"), None, ..] => Self::SignUp,
+            [Some("releases"), None, ..] => Self::Releases,
+            [Some("releases"), Some(id), None, _] if !id.is_empty() => Self::Release(id),
+            // A list of the API.
+            [Some("tasks"), Some("my"), None, _] => return None,
+            [Some("tasks"), Some(id), None, _] if !id.is_empty() => Self::Task(id),
+            [Some("tasks"), Some(id), Some("comments"), None] if !id.is_empty() => Self::Task(id),
+            [Some("activity"), None, ..] => Self::Activity,
+            [Some("notifications"), None, ..] => Self::Notifications,
+            [Some("preferences"), None, ..] => Self::Preferences,
+            [Some("assistant"), None, ..] => Self::Assistant,
+            [Some("profile"), None, ..] => Self::Profile,
+            [Some("admin"), Some("incidents"), None, _] => Self::Incidents,
+            _ => return None,
+        })
+    }
+
+    /// Whether it is for visitors who are not signed in.
+    pub(crate) fn is_public(self) -> bool {
+        matches!(self, Self::SignIn | Self::SignUp)
+    }
+}
+
+/// An address of a page on this server, with its query and fragment: where a form may lead. Any
+/// other text leads home, so that a link cannot send a visitor to another site.
+pub(crate) fn local(address: &str) -> &str {
+    let end = address.find(['?', '#']).unwrap_or(address.len());
+    let place = Place::of(&address[..end]);
+    let harmless = address
+        .bytes()
+        .all(|byte| byte.is_ascii_graphic() && byte != b'\\');
+    match place {
+        Some(place) if harmless && !place.is_public() => address,
+        _ => "/",
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_route_is_a_place() {
+        for route in ROUTES {
+            assert!(Place::of(route).is_some(), "{route}");
+        }
+    }
+
+    #[test]
+    fn addresses_of_the_api_alone_are_no_place() {
+        for path in [
+            "",
+            "/tasks",
+            "/tasks/my",
+            "/tasks/",
+            "/tasks/1/start",
+            "/releases/",
+            "/releases/1/tasks",
+            "/v1/releases",
+            "/docs",
+            "/docs/",
+            "/openapi.json",
+            "/hooks/alerts",
+            "/auth/me",
+            "/.well-known/jwks.json",
+            "/activity/stream",
+            "/admin/dead-letters",
+            "//",
+            "/releases//",
+            "/tasks/1/comments/",
+            "/tasks/1/comments/2",
+        ] {
+            assert_eq!(Place::of(path), None, "{path}");
+        }
+    }
+
+    #[test]
+    fn a_form_leads_to_a_page_of_this_server_only() {
+        for path in [
+            "/",
+            "/releases?status=open",
+            "/tasks/1/comments#c",
+            "/activity?type=task.*",
+        ] {
+            assert_eq!(local(path), path);
+        }
+        for path in [
+            "",
+            "//evil.example",
+            "/\\evil.example",
+            "https://evil.example",
+            "javascript:alert(1)",
+            "/sign-in",
+            "/auth/me",
+            "/releases\r\nx: y",
+            "/releases?\u{e9}",
+            "/ui/sign-out",
+        ] {
+            assert_eq!(local(path), "/", "{path}");
+        }
+    }
+}

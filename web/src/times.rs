@@ -1,0 +1,82 @@
+//! Times and durations as people read them.
+
+use jiff::{SignedDuration, Timestamp, tz::TimeZone};
+use maud::{Markup, html};
+use prost_types::Timestamp as ProtoTime;
+use slipway_proto::time::from_proto;
+
+/// A time of a service's answer; `None` if it is absent.
+pub(crate) fn read(time: Option<&ProtoTime>) -> Option<Timestamp> {
+    time.and_then(|time| from_proto(*time).ok())
+}
+
+/// A time, relative to `now` while it is near.
+pub(crate) fn when(time: Option<&ProtoTime>, now: Timestamp) -> Markup {
+    let Some(time) = read(time) else {
+        return html! {};
+    };
+    html! {
+        time datetime=(time.to_string()) title=(full(time)) { (near(time, now)) }
+    }
+}
+
+/// The day of a time, as a heading.
+pub(crate) fn day(time: Timestamp) -> String {
+    time.to_zoned(TimeZone::UTC)
+        .strftime("%A, %-d %B %Y")
+        .to_string()
+}
+
+fn full(time: Timestamp) -> String {
+    time.to_zoned(TimeZone::UTC)
+        .strftime("%-d %B %Y, %H:%M:%S UTC")
+        .to_string()
+}
+
+fn near(time: Timestamp, now: Timestamp) -> String {
+    let distance = now.duration_since(time);
+    let length = length(distance.abs());
+    match distance.abs().as_hours() {
+        168.. => time
+            .to_zoned(TimeZone::UTC)
+            .strftime("%-d %b %Y")
+            .to_string(),
+        _ if distance.abs() < SignedDuration::from_mins(1) => "just now".to_owned(),
+        _ if distance.is_negative() => format!("in {length}"),
+        _ => format!("{length} ago"),
+    }
+}
+
+/// A duration, in its largest unit or two.
+pub(crate) fn length(duration: SignedDuration) -> String {
+    let minutes = duration.as_mins();
+    match (minutes / 1440, minutes / 60 % 24, minutes % 60) {
+        (0, 0, 0) => "under a minute".to_owned(),
+        (0, 0, minutes) => format!("{minutes} min"),
+        (0, hours, 0) => format!("{hours} h"),
+        (0, hours, minutes) => format!("{hours} h {minutes} min"),
+        (days, 0, _) => format!("{days} d"),
+        (days, hours, _) => format!("{days} d {hours} h"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn times_are_relative_while_they_are_near() {
+        let now: Timestamp = "2026-03-10T12:00:00Z".parse().unwrap();
+        for (time, expected) in [
+            ("2026-03-10T11:59:30Z", "just now"),
+            ("2026-03-10T11:55:00Z", "5 min ago"),
+            ("2026-03-10T09:30:00Z", "2 h 30 min ago"),
+            ("2026-03-08T12:10:00Z", "1 d 23 h ago"),
+            ("2026-03-10T14:00:00Z", "in 2 h"),
+            ("2026-02-01T12:00:00Z", "1 Feb 2026"),
+            ("2027-02-01T12:00:00Z", "1 Feb 2027"),
+        ] {
+            assert_eq!(near(time.parse().unwrap(), now), expected);
+        }
+    }
+}
