@@ -114,20 +114,17 @@ fn copy(
     private.write(true).create_new(true).mode(0o600);
     let file = private.open(to).map_err(unwritable)?;
     let mut copy = open(to)?;
-    // An unfinished copy is of no use anyway.
-    copy.pragma_update(None, "journal_mode", "OFF")?;
-    copy.pragma_update(None, "synchronous", "OFF")?;
-    let backup = Backup::new(source, &mut copy)?;
-    while backup.step(STEP)? != StepResult::Done {
-        if !goes_on() {
-            return Err(StorageError::Unusable("the backup was stopped".into()));
-        }
+    let filled = fill(&mut copy, source, goes_on);
+    let is_filled = filled.map_err(|error| {
+        StorageError::Unusable(format!(
+            "{} cannot be written from {}: {error}",
+            to.display(),
+            path.display()
+        ))
+    })?;
+    if !is_filled {
+        return Err(StorageError::Unusable("the backup was stopped".into()));
     }
-    drop(backup);
-    // The copy needs no `-wal` file, and says so.
-    copy.pragma_update(None, "journal_mode", "DELETE")?;
-    let last = Commits::from_field(field(&copy)?);
-    copy.pragma_update(None, "application_id", last.field(true))?;
     let found: String = copy.query_row("PRAGMA integrity_check(1)", [], |row| row.get(0))?;
     if found != "ok" {
         let path = path.display();
@@ -136,6 +133,29 @@ fn copy(
     }
     drop(copy);
     file.sync_all().map_err(unwritable)
+}
+
+/// Copies everything from `source`; returns `false` if `goes_on` said no.
+fn fill(
+    copy: &mut Connection,
+    source: &Connection,
+    goes_on: &dyn Fn() -> bool,
+) -> Result<bool, StorageError> {
+    // An unfinished copy is of no use anyway.
+    copy.pragma_update(None, "journal_mode", "OFF")?;
+    copy.pragma_update(None, "synchronous", "OFF")?;
+    let backup = Backup::new(source, copy)?;
+    while backup.step(STEP)? != StepResult::Done {
+        if !goes_on() {
+            return Ok(false);
+        }
+    }
+    drop(backup);
+    // The copy needs no `-wal` file, and says so.
+    copy.pragma_update(None, "journal_mode", "DELETE")?;
+    let last = Commits::from_field(field(copy)?);
+    copy.pragma_update(None, "application_id", last.field(true))?;
+    Ok(true)
 }
 
 #[cfg(test)]

@@ -13,7 +13,7 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize, de::IgnoredAny};
 use sha2::{Digest as _, Sha256};
 use slipway_bus::{Actor, Event};
-use slipway_proto::events::{RELEASES, USERS};
+use slipway_proto::events::{ADMIN, EventType, RELEASES, USERS};
 
 use super::Head;
 use crate::activity::{commented_task, release_of};
@@ -98,7 +98,7 @@ impl Entry {
             release_id: text(release_of(event).map(|id| id.to_string())),
             release_position: 0,
             task_id: text(task_of(event)),
-            user_id: text((event.topic == USERS.name).then(|| event.key.clone())),
+            user_id: text(account_of(event)),
             data: data.to_owned(),
             previous_hash: String::new(),
             hash: String::new(),
@@ -187,6 +187,21 @@ impl Entry {
     }
 }
 
+/// The account that an event is about: its key. Acts of administrators that change no account have
+/// the administrator as their key.
+fn account_of(event: &Event) -> Option<String> {
+    use EventType as T;
+    let is_of_account = match event.topic.as_str() {
+        topic if topic == USERS.name => true,
+        topic if topic == ADMIN.name => !matches!(
+            T::named(&event.event_type),
+            Some(T::TemplateUpdated | T::TemplateDeleted | T::DeadLetterReplayed)
+        ),
+        _ => false,
+    };
+    is_of_account.then(|| event.key.clone())
+}
+
 /// The task that an event is about: its subject, or the task that was commented on.
 fn task_of(event: &Event) -> Option<String> {
     if event.topic == RELEASES.name && event.event_type.starts_with("task.") {
@@ -254,6 +269,28 @@ mod tests {
         assert_eq!(entry.data.as_bytes(), event.data);
         assert_eq!(entry.time, "2026-01-02T03:04:05.678Z");
         assert_eq!(entry.users().count(), 2);
+    }
+
+    #[test]
+    fn what_the_system_does_to_an_account_is_found_by_the_account() {
+        let id = Uuid::from_u128(7);
+        let of = |topic: &'static str, event_type: &str| Event {
+            topic: topic.into(),
+            event_type: event_type.to_owned(),
+            key: id.to_string(),
+            actor: Actor::System,
+            ..registered()
+        };
+        for (topic, kind, is_of_account) in [
+            ("slipway.users", "user.registered", true),
+            ("slipway.admin", "user.password_changed", true),
+            ("slipway.admin", "session.ended", true),
+            ("slipway.admin", "template.updated", false),
+            ("slipway.releases", "release.created", false),
+        ] {
+            let entry = Entry::of(&of(topic, kind), now()).unwrap();
+            assert_eq!(entry.user_id == id.to_string(), is_of_account, "{kind}");
+        }
     }
 
     #[test]

@@ -98,8 +98,8 @@ impl DataDir {
         if noted.is_empty() {
             tracing::warn!(
                 path = %self.file(COMMITS).display(),
-                "file of commit numbers is missing; whether the databases are from one backup is \
-                 not checked"
+                "file of commit numbers is missing or not readable; whether the databases are from one \
+                 backup is not checked"
             );
         }
         if !empty.is_empty() {

@@ -64,7 +64,9 @@ impl Storage {
     /// directory, where the first start creates them.
     pub(super) fn keys(&self, settings: &Settings) -> anyhow::Result<Arc<Keyring>> {
         let keys = match &settings.jwt_key_file {
-            Some(path) => Keyring::load(path)?,
+            Some(path) => {
+                Keyring::load(path).map_err(|error| UsageError(format!("jwt_key_file: {error}")))?
+            }
             None => {
                 let data = self.data()?;
                 let path = data.file("jwt-key.pem");

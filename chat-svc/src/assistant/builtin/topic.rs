@@ -6,6 +6,7 @@ use super::{
     vocabulary::{
         BEHIND_ME, BEYOND, BLOCKED, COMPLETED, DEEDS, DUE, FINISHED, FORECAST, IN_PROCESS, ITSELF,
         MY_DEEDS, MY_SHARE, NEWS, NEXT, NOT, NOT_BLOCKED, PAST, PEOPLE, PROGRESS, PRONOUNS,
+        WAITERS,
     },
 };
 
@@ -95,6 +96,15 @@ fn of_known(question: &Question<'_>) -> Topic {
     let named_release = !question.releases.is_empty();
     if says(BEHIND_ME) {
         return Topic::BehindMe;
+    }
+    if says(WAITERS) && !named_task {
+        if named_other {
+            // Only the caller learns who waits for them.
+            return Topic::Unknown;
+        }
+        if question.names_caller {
+            return Topic::BehindMe;
+        }
     }
     if says(NOT_BLOCKED) && !named_task && !named_other {
         return match (says(PEOPLE), named_release) {

@@ -52,6 +52,15 @@ pub(super) const BEHIND_ME: &[&str] = &[
     "do i hold up",
     "am i holding up",
 ];
+/// Who waits for somebody.
+pub(super) const WAITERS: &[&str] = &[
+    "who waits for",
+    "who waits on",
+    "who is waiting for",
+    "who is waiting on",
+    "whos waiting for",
+    "whos waiting on",
+];
 /// Changes.
 pub(super) const NEWS: &[&str] = &[
     "changed",

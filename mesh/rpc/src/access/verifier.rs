@@ -46,7 +46,7 @@ pub enum TokenError {
     #[error("The token is not valid yet.")]
     NotYetValid,
     /// It was valid but has expired.
-    #[error("The token has expired. Sign in again.")]
+    #[error("The token has expired. Refresh it (POST /auth/refresh), or sign in again.")]
     Expired,
     /// Its session has ended.
     #[error("The session of the token has ended. Sign in again.")]
