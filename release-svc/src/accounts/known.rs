@@ -53,19 +53,17 @@ impl Accounts for KnownAccounts {
     async fn check(&self, principal: &Principal) -> Result<(), Fault> {
         let id = UserId(principal.user_id);
         let known = self.cache.get(&id);
-        let known = match known.filter(|known| known.at.elapsed() < FRESH) {
-            Some(known) => known,
-            None => {
-                // The time before the read: the account may change during it.
-                let at = Instant::now();
-                let user = self.users.user(id).await?.ok_or_else(gone)?.user;
-                let role = (!user.is_disabled()).then_some(user.role);
-                let known = Known { role, at };
-                self.cache.insert(id, known);
-                known
-            }
-        };
-        match known.role == Some(principal.role) {
+        // With another role the token may be of a sign-in after a change.
+        let fits = |known: &Known| known.role == Some(principal.role) && known.at.elapsed() < FRESH;
+        if known.is_some_and(|known| fits(&known)) {
+            return Ok(());
+        }
+        // The time before the read: the account may change during it.
+        let at = Instant::now();
+        let user = self.users.user(id).await?.ok_or_else(gone)?.user;
+        let role = (!user.is_disabled()).then_some(user.role);
+        self.cache.insert(id, Known { role, at });
+        match role == Some(principal.role) {
             true => Ok(()),
             false => Err(gone()),
         }
