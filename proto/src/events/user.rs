@@ -83,6 +83,11 @@ pub struct UserDisabledEvent {
     pub user_id: Uuid,
     /// The name of the account.
     pub username: String,
+    /// The role of the account.
+    pub role: Role,
+    /// The revision of the account: of two events that say what an account may do, the one with the
+    /// higher revision is right.
+    pub revision: u64,
 }
 
 /// `user.enabled`: an administrator enabled a disabled account. For the audit trail: the activity
@@ -94,6 +99,11 @@ pub struct UserEnabledEvent {
     pub user_id: Uuid,
     /// The name of the account.
     pub username: String,
+    /// The role of the account.
+    pub role: Role,
+    /// The revision of the account: of two events that say what an account may do, the one with the
+    /// higher revision is right.
+    pub revision: u64,
 }
 
 /// `user.role_changed`: an administrator gave an account another role. For the audit trail: the
@@ -105,6 +115,12 @@ pub struct UserRoleChangedEvent {
     pub user_id: Uuid,
     /// The name of the account.
     pub username: String,
+    /// The role from now on.
+    pub role: Role,
+    /// Whether the account is disabled.
+    pub disabled: bool,
+    /// The revision of the account, as in `user.disabled`.
+    pub revision: u64,
     /// `role`.
     pub changes: Vec<FieldChange>,
 }

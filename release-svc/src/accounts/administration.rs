@@ -86,7 +86,7 @@ impl Accounts {
         let (now, actor) = (self.clock.now(), actor(caller));
         let done = self.stores.users.administer(id, |before| {
             let after = before.changed(change, now)?;
-            let events = events(&before.user, &after.user, &actor, now);
+            let events = events(before, &after, &actor, now);
             Some((after, events))
         });
         let (account, ended) = match done.await? {
@@ -112,27 +112,44 @@ impl Accounts {
 }
 
 /// The events about a change of an account.
-fn events(before: &User, after: &User, actor: &Actor, now: Timestamp) -> Vec<Event> {
-    let (user_id, username) = (after.id.0, after.username.to_string());
+fn events(before: &Account, after: &Account, actor: &Actor, now: Timestamp) -> Vec<Event> {
+    let (user, revision) = (&after.user, after.revision);
+    let (user_id, username) = (user.id.0, user.username.to_string());
+    let (role, disabled) = (role_in_events(user.role), user.is_disabled());
     let mut events = Vec::new();
-    if before.role != after.role {
-        let [from, to] = [before.role, after.role].map(|role| json!(role_in_events(role)));
-        let field = "role".to_owned();
+    if before.user.role != user.role {
         let payload = UserRoleChangedEvent {
             user_id,
             username: username.clone(),
-            changes: vec![FieldChange { field, from, to }],
+            role,
+            disabled,
+            revision,
+            changes: vec![FieldChange {
+                field: "role".to_owned(),
+                from: json!(role_in_events(before.user.role)),
+                to: json!(role),
+            }],
         };
-        events.push(event(&payload, after, actor, now));
+        events.push(event(&payload, user, actor, now));
     }
-    match (before.is_disabled(), after.is_disabled()) {
+    match (before.user.is_disabled(), disabled) {
         (false, true) => {
-            let payload = UserDisabledEvent { user_id, username };
-            events.push(event(&payload, after, actor, now));
+            let payload = UserDisabledEvent {
+                user_id,
+                username,
+                role,
+                revision,
+            };
+            events.push(event(&payload, user, actor, now));
         }
         (true, false) => {
-            let payload = UserEnabledEvent { user_id, username };
-            events.push(event(&payload, after, actor, now));
+            let payload = UserEnabledEvent {
+                user_id,
+                username,
+                role,
+                revision,
+            };
+            events.push(event(&payload, user, actor, now));
         }
         _ => {}
     }

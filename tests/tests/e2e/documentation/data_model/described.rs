@@ -323,6 +323,8 @@ pub(super) const COLLECTIONS: &[Described] = &[
             ("recipient.username", Text, None),
             ("recipient.email", Text, None),
             ("recipient.role", Text, None),
+            ("recipient.disabled", Flag, None),
+            ("access", Number, None),
         ],
         keys: &[
             ("by_username", "the username in lower case"),
