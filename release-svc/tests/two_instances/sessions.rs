@@ -124,7 +124,7 @@ async fn create_token(
 }
 
 pub(super) async fn an_account_has_never_more_than_fifty_tokens(setup: Setup) {
-    let owner = login(&setup).await.token;
+    let owner = login(&setup, "ada").await.token;
     for n in 0..46 {
         let created = create_token(identity(&setup, 0), owner.clone(), format!("t-{n}"));
         created.await.unwrap();
@@ -146,9 +146,9 @@ pub(super) async fn an_account_has_never_more_than_fifty_tokens(setup: Setup) {
 }
 
 pub(super) async fn a_token_created_during_a_logout_is_answered_only_if_it_counts(setup: Setup) {
-    let owner = login(&setup).await.token;
+    let owner = login(&setup, "ada").await.token;
     for round in 0..5 {
-        let session = login(&setup).await.token;
+        let session = login(&setup, "ada").await.token;
         let logout = Outbound::with_token(session.clone()).request(LogoutRequest {});
         let mut here = identity(&setup, 0);
         let (ended, created) = tokio::join!(
@@ -196,7 +196,7 @@ async fn a_token_revoked_at_one_replica_is_refused_at_the_other_within_two_secon
         return;
     };
     let setup = Setup::new(Backend::Mongo(scratch)).await;
-    let owner = login(&setup).await.token;
+    let owner = login(&setup, "ada").await.token;
     let created = create_token(identity(&setup, 0), owner.clone(), "a".to_owned());
     let created = created.await.unwrap();
     let exchange = ExchangeTokenRequest {
