@@ -200,9 +200,10 @@ impl Config {
         .spawn(&background);
         jobs::measure(stores.releases.clone(), &background);
         jobs::pass_time(Arc::clone(&commands), &background);
-        jobs::purge(stores, clock, &background);
+        jobs::purge(stores.clone(), clock, &background);
         let routes = Routes::new(IdentityServiceServer::new(grpc::Identity {
             accounts,
+            releases: stores.releases.clone(),
             feed,
         }))
         .add_service(ReleaseServiceServer::new(grpc::Releases {

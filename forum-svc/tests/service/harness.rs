@@ -19,15 +19,17 @@ use slipway_proto::{
         forum_service_client::ForumServiceClient,
     },
     identity::v1::{
-        ChangePasswordRequest, ChangePasswordResponse, CreateTokenRequest, CreateTokenResponse,
-        EndAllSessionsRequest, EndAllSessionsResponse, EndSessionRequest, EndSessionResponse,
-        ExchangeSessionRequest, ExchangeSessionResponse, ExchangeTokenRequest,
-        ExchangeTokenResponse, GetJwksRequest, GetJwksResponse, GetMeRequest, GetMeResponse,
-        ListSessionsRequest, ListSessionsResponse, ListTokensRequest, ListTokensResponse,
-        ListUsersRequest, ListUsersResponse, LoginRequest, LoginResponse, LogoutRequest,
-        LogoutResponse, RefreshSessionRequest, RefreshSessionResponse, RegisterRequest,
-        RegisterResponse, ResolveUsersRequest, ResolveUsersResponse, RevokeTokenRequest,
-        RevokeTokenResponse, StartBrowserSessionRequest, StartBrowserSessionResponse, User,
+        ChangePasswordRequest, ChangePasswordResponse, CreateAccountRequest, CreateAccountResponse,
+        CreateTokenRequest, CreateTokenResponse, EndAllSessionsRequest, EndAllSessionsResponse,
+        EndSessionRequest, EndSessionResponse, ExchangeSessionRequest, ExchangeSessionResponse,
+        ExchangeTokenRequest, ExchangeTokenResponse, GetAccountRequest, GetAccountResponse,
+        GetJwksRequest, GetJwksResponse, GetMeRequest, GetMeResponse, ListAccountsRequest,
+        ListAccountsResponse, ListSessionsRequest, ListSessionsResponse, ListTokensRequest,
+        ListTokensResponse, ListUsersRequest, ListUsersResponse, LoginRequest, LoginResponse,
+        LogoutRequest, LogoutResponse, RefreshSessionRequest, RefreshSessionResponse,
+        RegisterRequest, RegisterResponse, ResolveUsersRequest, ResolveUsersResponse,
+        RevokeTokenRequest, RevokeTokenResponse, StartBrowserSessionRequest,
+        StartBrowserSessionResponse, UpdateAccountRequest, UpdateAccountResponse, User,
         WatchEndedSessionsRequest, WatchEndedSessionsResponse,
         identity_service_server::{IdentityService, IdentityServiceServer},
     },
@@ -142,6 +144,10 @@ fake! { IdentityService for Release:
     list_sessions(ListSessionsRequest) -> ListSessionsResponse
     end_session(EndSessionRequest) -> EndSessionResponse
     change_password(ChangePasswordRequest) -> ChangePasswordResponse
+    list_accounts(ListAccountsRequest) -> ListAccountsResponse
+    get_account(GetAccountRequest) -> GetAccountResponse
+    create_account(CreateAccountRequest) -> CreateAccountResponse
+    update_account(UpdateAccountRequest) -> UpdateAccountResponse
     end_all_sessions(EndAllSessionsRequest) -> EndAllSessionsResponse
     start_browser_session(StartBrowserSessionRequest) -> StartBrowserSessionResponse
     exchange_session(ExchangeSessionRequest) -> ExchangeSessionResponse

@@ -2,6 +2,7 @@
 //!
 //! Fields without a value are `null`, never absent.
 
+mod account;
 mod activity;
 mod alert;
 mod audit;
@@ -25,6 +26,7 @@ mod template;
 mod token;
 mod user;
 
+pub(crate) use account::{AccountChange, AccountsQuery, ManagedAccount, NewAccount};
 pub(crate) use activity::{ActivityEntry, ActivityQuery, NoNumber, Sequence, StreamQuery};
 pub(crate) use alert::AlertsHook;
 pub(crate) use audit::{AuditEntry, AuditQuery, Evidence};

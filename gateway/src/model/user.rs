@@ -1,5 +1,7 @@
 //! Accounts, registration and sign-in.
 
+use std::str::FromStr;
+
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use slipway_proto::{common::v1 as common, identity::v1};
@@ -24,7 +26,7 @@ pub(crate) enum Role {
 }
 
 impl Role {
-    fn from_proto(role: common::Role) -> Option<Self> {
+    pub(super) fn from_proto(role: common::Role) -> Option<Self> {
         match role {
             common::Role::Developer => Some(Self::Developer),
             common::Role::Admin => Some(Self::Admin),
@@ -36,6 +38,24 @@ impl Role {
         match self {
             Self::Developer => common::Role::Developer,
             Self::Admin => common::Role::Admin,
+        }
+    }
+
+    /// Its proto number; unspecified if there is none.
+    pub(super) fn number(role: Option<Self>) -> i32 {
+        role.map_or(common::Role::Unspecified, Self::to_proto)
+            .into()
+    }
+}
+
+impl FromStr for Role {
+    type Err = &'static str;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        match text {
+            "DEVELOPER" => Ok(Self::Developer),
+            "ADMIN" => Ok(Self::Admin),
+            _ => Err("must be DEVELOPER or ADMIN"),
         }
     }
 }
@@ -65,7 +85,7 @@ impl TryFrom<common::UserRef> for UserRef {
 #[schema(as = User)]
 #[serde(rename_all = "camelCase")]
 pub(crate) struct Account {
-    id: Id,
+    pub(crate) id: Id,
     /// 3 to 40 of `a-z A-Z 0-9 . _ -`, unique without regard to case.
     username: String,
     /// Unique without regard to case.
@@ -224,12 +244,11 @@ pub(crate) struct Registration {
 
 impl From<Registration> for v1::RegisterRequest {
     fn from(registration: Registration) -> Self {
-        let role = registration.role.map(Role::to_proto);
         Self {
             username: registration.username,
             email: registration.email,
             password: registration.password,
-            role: role.unwrap_or(common::Role::Unspecified).into(),
+            role: Role::number(registration.role),
         }
     }
 }

@@ -3,6 +3,7 @@
 //! A handler has three steps: it translates the request, calls a service, and translates
 //! the answer.
 
+mod accounts;
 mod activity;
 mod audit;
 mod auth;
@@ -48,6 +49,7 @@ pub(crate) fn router(app: AppState, cross_origin: Option<CorsLayer>) -> Router {
         .merge(sessions::routes())
         .merge(tokens::routes())
         .merge(users::routes())
+        .merge(accounts::routes())
         .merge(releases::routes())
         .merge(tasks::routes())
         .merge(comments::routes())

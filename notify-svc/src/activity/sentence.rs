@@ -271,7 +271,10 @@ fn sentence(data: &EventData, who: &Who<'_>) -> Option<(String, Vec<Uuid>)> {
         | E::SessionEnded(_)
         | E::TokenCreated(_)
         | E::TokenRevoked(_)
-        | E::PasswordChanged(_) => return None,
+        | E::PasswordChanged(_)
+        | E::UserDisabled(_)
+        | E::UserEnabled(_)
+        | E::UserRoleChanged(_) => return None,
         // A type of a newer version.
         E::Unknown => return None,
     })

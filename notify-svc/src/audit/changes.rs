@@ -22,6 +22,9 @@ pub fn of(entry: &Entry) -> Vec<FieldChange> {
         E::TemplateUpdated(e) => e.changes,
         E::TemplateDeleted(e) => e.changes,
         E::DeadLetterReplayed(e) => e.changes,
+        E::UserRoleChanged(e) => e.changes,
+        E::UserDisabled(_) => vec![change("disabled", json!(false), json!(true))],
+        E::UserEnabled(_) => vec![change("disabled", json!(true), json!(false))],
         E::TaskStarted(e) => vec![
             change("status", json!("TODO"), json!("IN_PROCESS")),
             change("startedAt", Value::Null, json!(e.task.started_at)),

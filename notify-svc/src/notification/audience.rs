@@ -71,6 +71,9 @@ fn notifies(event_type: EventType) -> bool {
         | T::TokenCreated
         | T::TokenRevoked
         | T::PasswordChanged
+        | T::UserDisabled
+        | T::UserEnabled
+        | T::UserRoleChanged
         // Administrators are notified of the incident instead.
         | T::SystemError => false,
     }

@@ -85,12 +85,13 @@ impl Scene {
             username: "ada".to_owned(),
             email: "ada@example.com".to_owned(),
             role: events::Role::Admin,
+            disabled: false,
         };
         scene.stores().recipients.put(vec![ada]).await.unwrap();
         scene
     }
 
-    fn stores(&self) -> Stores {
+    pub(crate) fn stores(&self) -> Stores {
         let stores = Stores::sqlite(&self.dir.path().join("notify.db")).unwrap();
         Stores {
             sole_owner: false,

@@ -3,9 +3,13 @@
 
 mod harness;
 
-use slipway_proto::notify::v1::{
-    AnnounceEventRequest, NotificationState as State, Preferences, QuietHours, QuietMode,
-    TemplateSource, UpdatePreferencesRequest, UpdateTemplateRequest,
+use notify_svc::notification::recipients::{Access, RecipientChange};
+use slipway_proto::{
+    events::Role,
+    notify::v1::{
+        AnnounceEventRequest, NotificationState as State, Preferences, QuietHours, QuietMode,
+        TemplateSource, UpdatePreferencesRequest, UpdateTemplateRequest,
+    },
 };
 
 use harness::{ADA, Scene};
@@ -112,4 +116,31 @@ async fn a_template_saved_at_one_replica_is_used_by_all() {
     announced.await.unwrap();
     let sent = other.until(State::Sent).await;
     assert_eq!(sent.subject, "Order 7");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_disabled_account_gets_no_mails_also_not_those_that_wait() {
+    let scene = Scene::at(NIGHT).await;
+    let replica = scene.replica();
+    replica.choose(night(&[])).await;
+    scene.assign().await;
+    replica.until(State::Queued).await;
+    let disabled = Access {
+        id: ADA,
+        username: "ada".to_owned(),
+        role: Role::Developer,
+        disabled: true,
+        revision: 2,
+    };
+    let recipients = scene.stores().recipients;
+    let disabled = RecipientChange::Access(disabled);
+    recipients.apply(disabled).await.unwrap();
+    scene.move_to(MORNING);
+    let suppressed = replica.until(State::Suppressed).await;
+    assert!(
+        suppressed.reason.starts_with("ACCOUNT_DISABLED: "),
+        "{}",
+        suppressed.reason
+    );
+    assert!(scene.mails().is_empty());
 }

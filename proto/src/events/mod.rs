@@ -39,7 +39,7 @@ pub use task::{
 pub use token::{TokenCreatedEvent, TokenRevokedEvent, TokenScope};
 pub use user::{
     PasswordChange, PasswordChangedEvent, Role, SessionEndReason, SessionEndedEvent,
-    UserRegisteredEvent,
+    UserDisabledEvent, UserEnabledEvent, UserRegisteredEvent, UserRoleChangedEvent,
 };
 
 use schemars::{JsonSchema, Schema};
@@ -107,12 +107,13 @@ pub const SYSTEM: Topic = Topic {
     partitions: 3,
 };
 
-/// What only administrators see: acts that change Slipway itself, ends of sessions, changes of
-/// passwords, and tokens for programs; keyed by the id of the administrator or of the account.
+/// What only administrators see: acts that change Slipway itself or an account, ends of sessions,
+/// changes of passwords, and tokens for programs; keyed by the id of the administrator or of the
+/// account.
 pub const ADMIN: Topic = Topic {
     name: "slipway.admin",
-    about: "what administrators change of Slipway itself, ends of sessions, changes of passwords, \
-            tokens for programs",
+    about: "what administrators change of Slipway itself and of accounts, ends of sessions, changes \
+            of passwords, tokens for programs",
     key: "id of the administrator, or of the account",
     partitions: 3,
 };
@@ -252,6 +253,9 @@ catalogue! {
     PasswordChanged(PasswordChangedEvent): "user.password_changed" / 1 on ADMIN,
     TokenCreated(TokenCreatedEvent): "token.created" / 1 on ADMIN,
     TokenRevoked(TokenRevokedEvent): "token.revoked" / 1 on ADMIN,
+    UserDisabled(UserDisabledEvent): "user.disabled" / 1 on ADMIN,
+    UserEnabled(UserEnabledEvent): "user.enabled" / 1 on ADMIN,
+    UserRoleChanged(UserRoleChangedEvent): "user.role_changed" / 1 on ADMIN,
 }
 
 impl EventType {

@@ -4,6 +4,8 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
+use super::FieldChange;
+
 /// The role of an account.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "SCREAMING_SNAKE_CASE")]
@@ -43,6 +45,10 @@ pub enum SessionEndReason {
     TooMany,
     /// The account got another password.
     PasswordChanged,
+    /// The account got another role.
+    RoleChanged,
+    /// The account was disabled.
+    AccountDisabled,
 }
 
 /// Who changed a password.
@@ -66,6 +72,57 @@ pub struct PasswordChangedEvent {
     pub username: String,
     /// Who changed it.
     pub by: PasswordChange,
+}
+
+/// `user.disabled`: an administrator disabled an account, which can sign in no more. For the audit
+/// trail: the activity feed does not show it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct UserDisabledEvent {
+    /// Id of the account.
+    pub user_id: Uuid,
+    /// The name of the account.
+    pub username: String,
+    /// The role of the account.
+    pub role: Role,
+    /// The revision of the account: of two events that say what an account may do, the one with the
+    /// higher revision is right.
+    pub revision: u64,
+}
+
+/// `user.enabled`: an administrator enabled a disabled account. For the audit trail: the activity
+/// feed does not show it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct UserEnabledEvent {
+    /// Id of the account.
+    pub user_id: Uuid,
+    /// The name of the account.
+    pub username: String,
+    /// The role of the account.
+    pub role: Role,
+    /// The revision of the account: of two events that say what an account may do, the one with the
+    /// higher revision is right.
+    pub revision: u64,
+}
+
+/// `user.role_changed`: an administrator gave an account another role. For the audit trail: the
+/// activity feed does not show it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct UserRoleChangedEvent {
+    /// Id of the account.
+    pub user_id: Uuid,
+    /// The name of the account.
+    pub username: String,
+    /// The role from now on.
+    pub role: Role,
+    /// Whether the account is disabled.
+    pub disabled: bool,
+    /// The revision of the account, as in `user.disabled`.
+    pub revision: u64,
+    /// `role`.
+    pub changes: Vec<FieldChange>,
 }
 
 /// `session.ended`: a session ended before it expired. For the audit trail: the activity feed does

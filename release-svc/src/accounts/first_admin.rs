@@ -9,7 +9,7 @@ use slipway_rpc::access::Role;
 use super::{Accounts, registered};
 use crate::{
     identity::{
-        Email, NewPassword, User, UserId, Username,
+        Email, NewPassword, User, Username,
         password::{HashError, QueueFull},
     },
     store::{Commit, InsertUserError, StoreError},
@@ -74,13 +74,7 @@ impl Accounts {
         if self.stores.users.has_admin().await? {
             return self.warn_if_not_applied(first).await;
         }
-        let user = User {
-            id: UserId::generate(),
-            username: first.username,
-            email: first.email,
-            role: Role::Admin,
-            created_at: self.clock.now(),
-        };
+        let user = User::new(first.username, first.email, Role::Admin, self.clock.now());
         let commit = Commit {
             events: vec![registered(&user, &Actor::System)],
             receipt: None,

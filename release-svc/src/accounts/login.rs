@@ -34,8 +34,9 @@ impl Accounts {
     /// Signs a client of the API in by username or email address.
     ///
     /// # Errors
-    /// `INVALID_CREDENTIALS`, the same for an unknown name and a wrong password;
-    /// `TOO_MANY_ATTEMPTS`, see [`throttle`]; `TOO_BUSY` if the hashing queue is full.
+    /// `INVALID_CREDENTIALS`, the same for an unknown name and a wrong password; `ACCOUNT_DISABLED`
+    /// for the right one of a disabled account; `TOO_MANY_ATTEMPTS`, see [`throttle`]; `TOO_BUSY` if
+    /// the hashing queue is full.
     pub async fn login(
         &self,
         login: String,
@@ -65,15 +66,20 @@ impl Accounts {
         Ok(started)
     }
 
-    /// Ends a session that has just begun if the account's password was changed after it was
-    /// verified: the change has ended only the sessions that it knew.
-    async fn still_valid(&self, account: &Account, session: SessionId) -> Result<(), Fault> {
+    /// Ends a session that has just begun if a change of the account has ended its sessions after the
+    /// password was verified: the change has ended only the sessions that it knew.
+    pub(super) async fn still_valid(
+        &self,
+        account: &Account,
+        session: SessionId,
+    ) -> Result<(), Fault> {
         let user = account.user.id;
         let now = self.stores.users.user(user).await?;
-        if now.is_some_and(|now| now.password_hash == account.password_hash) {
+        let cut = now.as_ref().and_then(|now| now.ended_sessions);
+        if now.is_some() && cut == account.ended_sessions {
             return Ok(());
         }
-        let why = EndReason::PasswordChanged;
+        let why = cut.map_or(EndReason::PasswordChanged, |cut| cut.why);
         self.sessions
             .end_one(session, user, why, &Actor::System)
             .await?;
@@ -106,6 +112,7 @@ impl Accounts {
     /// failed sign-in.
     ///
     /// # Errors
+    /// `ACCOUNT_DISABLED` if it is right, but the account is disabled: only its owner learns that.
     /// `TOO_MANY_ATTEMPTS`; `TOO_BUSY`.
     pub(super) async fn prove(
         &self,
@@ -136,6 +143,9 @@ impl Accounts {
         let Attempt { account, name, .. } = attempt;
         if self.matches(&turn, attempt).await? {
             drop(turn);
+            if account.as_ref().is_some_and(|a| a.user.is_disabled()) {
+                return Err(who.disabled());
+            }
             if failed_before {
                 self.stores.users.clear_failures(name).await?;
             }
@@ -210,12 +220,28 @@ impl Who {
         tracing::info!(%account, %address, "sign-in failed");
     }
 
+    fn disabled(&self) -> Fault {
+        metrics::counter!(m::LOGINS, "outcome" => "disabled").increment(1);
+        let Self { account, address } = self;
+        tracing::info!(%account, %address, "sign-in refused: the account is disabled");
+        account_disabled()
+    }
+
     fn throttled(&self, excess: TooManyFailures) -> Fault {
         metrics::counter!(m::LOGINS, "outcome" => "throttled").increment(1);
         let Self { account, address } = self;
         tracing::info!(%account, %address, "sign-in refused: too many failed attempts");
         throttled(excess)
     }
+}
+
+/// The answer to the right password of a disabled account.
+pub(super) fn account_disabled() -> Fault {
+    Fault::new(
+        Kind::Forbidden,
+        "ACCOUNT_DISABLED",
+        "This account is disabled. Ask an admin to enable it.",
+    )
 }
 
 /// The answer to too many failures.

@@ -1,5 +1,6 @@
-//! Creates accounts, signs them in, and changes their passwords.
+//! Creates accounts, signs them in, and changes them and their passwords.
 
+mod administration;
 mod first_admin;
 mod known;
 mod login;
@@ -14,8 +15,9 @@ pub use register::{Registrant, Registration, RegistrationRules};
 
 use std::{sync::Arc, time::Duration};
 
+use jiff::Timestamp;
 use slipway_bus::{Actor, Event, event::Origin};
-use slipway_proto::events::{self as payload, UserRegisteredEvent};
+use slipway_proto::events::{self as payload, Payload, UserRegisteredEvent};
 use slipway_rpc::{
     access::Role,
     error::{Fault, Kind},
@@ -91,21 +93,28 @@ fn registered(user: &User, actor: &Actor) -> Event {
         user_id: user.id.0,
         username: user.username.to_string(),
         email: user.email.to_string(),
-        role: match user.role {
-            Role::Admin => payload::Role::Admin,
-            Role::Developer | Role::Service => payload::Role::Developer,
-        },
+        role: role_in_events(user.role),
     };
-    Event::new(
-        &payload,
-        &Origin {
-            service: SERVICE,
-            key: user.id.0,
-            subject: user.id.0,
-            actor,
-            time: user.created_at,
-        },
-    )
+    event(&payload, user, actor, user.created_at)
+}
+
+fn role_in_events(role: Role) -> payload::Role {
+    match role {
+        Role::Admin => payload::Role::Admin,
+        Role::Developer | Role::Service => payload::Role::Developer,
+    }
+}
+
+/// An event about an account.
+fn event(payload: &impl Payload, user: &User, actor: &Actor, time: Timestamp) -> Event {
+    let origin = Origin {
+        service: SERVICE,
+        key: user.id.0,
+        subject: user.id.0,
+        actor,
+        time,
+    };
+    Event::new(payload, &origin)
 }
 
 impl From<QueueFull> for Fault {

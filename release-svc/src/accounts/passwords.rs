@@ -7,7 +7,7 @@
 use std::net::IpAddr;
 
 use jiff::Timestamp;
-use slipway_bus::{Actor, Event, event::Origin};
+use slipway_bus::{Actor, Event};
 use slipway_proto::events::{PasswordChange, PasswordChangedEvent};
 use slipway_rpc::{
     access::{Principal, accounts::gone},
@@ -15,9 +15,8 @@ use slipway_rpc::{
 };
 use slipway_runtime::{clock::Clock, text::normal};
 
-use super::{Accounts, first_admin::make_up_password, login::Attempt};
+use super::{Accounts, event, first_admin::make_up_password, login::Attempt};
 use crate::{
-    SERVICE,
     identity::{
         NewPassword, User, UserId,
         password::{HashError, Hasher, QueueFull},
@@ -72,8 +71,8 @@ impl Accounts {
             now,
         );
         let stored = self.users().update(id, event, |before| {
-            // Another request may have changed it since it was proven.
-            let is_proven = before.password_hash == proven;
+            // Another request may have changed or disabled it since it was proven.
+            let is_proven = before.password_hash == proven && !before.user.is_disabled();
             is_proven.then(|| before.with_password(hash.clone(), keep, now))
         });
         stored.await?.ok_or_else(wrong_password)?;
@@ -97,14 +96,7 @@ fn changed(user: &User, by: PasswordChange, actor: &Actor, time: Timestamp) -> E
         username: user.username.to_string(),
         by,
     };
-    let origin = Origin {
-        service: SERVICE,
-        key: user.id.0,
-        subject: user.id.0,
-        actor,
-        time,
-    };
-    Event::new(&payload, &origin)
+    event(&payload, user, actor, time)
 }
 
 /// Why the operator cannot set a password.

@@ -118,13 +118,8 @@ impl Accounts {
     ) -> Result<SignedIn, Fault> {
         let _place = self.hasher.registrations.place()?;
         self.count(by).await?;
-        let user = User {
-            id: UserId::generate(),
-            username: registration.username,
-            email: registration.email,
-            role: registration.role,
-            created_at: self.clock.now(),
-        };
+        let (username, email) = (registration.username, registration.email);
+        let user = User::new(username, email, registration.role, self.clock.now());
         let actor = by.account.as_ref().map_or_else(
             || user_actor(&user),
             |by| Actor::User {
@@ -213,12 +208,14 @@ impl Accounts {
         let place = self.hasher.sign_ins.place()?;
         let proven = self.prove(&place, &attempt).await?;
         let account = proven.ok_or_else(receipts::reused)?;
-        let session = self.sessions.start(account.user, by.place.clone());
-        session.await.map(Some)
+        let session = self.sessions.start(account.user.clone(), by.place.clone());
+        let session = session.await?;
+        self.still_valid(&account, session.session.id).await?;
+        Ok(Some(session))
     }
 }
 
-fn refused(error: InsertUserError) -> Fault {
+pub(super) fn refused(error: InsertUserError) -> Fault {
     let taken =
         |code, what| Fault::new(Kind::AlreadyExists, code, format!("This {what} is taken."));
     match error {

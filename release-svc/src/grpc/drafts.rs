@@ -334,6 +334,7 @@ impl Assignees {
                 _ => NOT_A_USER,
             }),
             Some(user) if user.role != Role::Developer => Err("is not a developer"),
+            Some(user) if user.is_disabled() => Err("is disabled"),
             Some(user) => Ok(user),
         }
     }

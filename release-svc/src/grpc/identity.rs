@@ -5,15 +5,17 @@ use std::{collections::BTreeSet, net::IpAddr, pin::Pin, sync::Arc};
 use futures::Stream;
 use slipway_proto::{
     identity::v1::{
-        ChangePasswordRequest, ChangePasswordResponse, CreateTokenRequest, CreateTokenResponse,
-        EndAllSessionsRequest, EndAllSessionsResponse, EndSessionRequest, EndSessionResponse,
-        ExchangeSessionRequest, ExchangeSessionResponse, ExchangeTokenRequest,
-        ExchangeTokenResponse, GetJwksRequest, GetJwksResponse, GetMeRequest, GetMeResponse,
-        ListSessionsRequest, ListSessionsResponse, ListTokensRequest, ListTokensResponse,
-        ListUsersRequest, ListUsersResponse, LoginRequest, LoginResponse, LogoutRequest,
-        LogoutResponse, RefreshSessionRequest, RefreshSessionResponse, RegisterRequest,
-        RegisterResponse, ResolveUsersRequest, ResolveUsersResponse, RevokeTokenRequest,
-        RevokeTokenResponse, StartBrowserSessionRequest, StartBrowserSessionResponse,
+        Account, ChangePasswordRequest, ChangePasswordResponse, CreateAccountRequest,
+        CreateAccountResponse, CreateTokenRequest, CreateTokenResponse, EndAllSessionsRequest,
+        EndAllSessionsResponse, EndSessionRequest, EndSessionResponse, ExchangeSessionRequest,
+        ExchangeSessionResponse, ExchangeTokenRequest, ExchangeTokenResponse, GetAccountRequest,
+        GetAccountResponse, GetJwksRequest, GetJwksResponse, GetMeRequest, GetMeResponse,
+        ListAccountsRequest, ListAccountsResponse, ListSessionsRequest, ListSessionsResponse,
+        ListTokensRequest, ListTokensResponse, ListUsersRequest, ListUsersResponse, LoginRequest,
+        LoginResponse, LogoutRequest, LogoutResponse, RefreshSessionRequest,
+        RefreshSessionResponse, RegisterRequest, RegisterResponse, ResolveUsersRequest,
+        ResolveUsersResponse, RevokeTokenRequest, RevokeTokenResponse, StartBrowserSessionRequest,
+        StartBrowserSessionResponse, UpdateAccountRequest, UpdateAccountResponse,
         WatchEndedSessionsRequest, WatchEndedSessionsResponse,
         identity_service_server::IdentityService,
     },
@@ -32,9 +34,9 @@ use tonic::{Request, Response, Status};
 use super::{id, translate};
 use crate::{
     accounts::{Accounts, Registrant, Registration},
-    identity::{UserId, credentials},
+    identity::{AccountChange, User, UserId, credentials},
     sessions::{EndedFeed, Place, SessionId, programs::TokenDraft},
-    store::UserKey,
+    store::{AccountFilter, ReleaseStore, UserKey},
 };
 
 /// Names that one call may resolve.
@@ -42,6 +44,7 @@ const MAX_RESOLVED: usize = 100;
 
 pub(crate) struct Identity {
     pub(crate) accounts: Arc<Accounts>,
+    pub(crate) releases: ReleaseStore,
     pub(crate) feed: Arc<EndedFeed>,
 }
 
@@ -65,8 +68,7 @@ impl IdentityService for Identity {
         };
         let repeatable = Repeatable::of(&request, "Register", by.account.as_deref(), &content)?;
         let message = request.into_inner();
-        let role = translate::requested_role(message.role)
-            .ok_or_else(|| Fault::invalid_field("role", "must be DEVELOPER or ADMIN"))?;
+        let role = translate::requested_role(message.role)?;
         let registration =
             Registration::new(&message.username, &message.email, &message.password, role)?;
         let session = self
@@ -291,10 +293,7 @@ impl IdentityService for Identity {
         request: Request<ListUsersRequest>,
     ) -> Result<Response<ListUsersResponse>, Status> {
         let message = request.into_inner();
-        let prefix = match is_blank(&message.query) {
-            true => String::new(),
-            false => credentials::key(&message.query),
-        };
+        let prefix = prefix(&message.query);
         let list = format!("users?{prefix}");
         let limit = page::limit(message.page_size, page::MAX_LIMIT)?;
         let after: Option<String> = page::decode_cursor(&list, &message.page_token)?;
@@ -325,6 +324,79 @@ impl IdentityService for Identity {
         }))
     }
 
+    async fn list_accounts(
+        &self,
+        request: Request<ListAccountsRequest>,
+    ) -> Result<Response<ListAccountsResponse>, Status> {
+        let message = request.into_inner();
+        let filter = AccountFilter {
+            prefix: prefix(&message.query),
+            role: translate::role(message.role)?,
+            state: translate::requested_state(message.state)?,
+        };
+        let list = format!("accounts?{filter:?}");
+        let limit = page::limit(message.page_size, page::MAX_LIMIT)?;
+        let after: Option<String> = page::decode_cursor(&list, &message.page_token)?;
+        let users = self.accounts.users();
+        let found = users.list_all(&filter, after.as_deref(), limit).await;
+        let found = found.map_err(Fault::from)?;
+        let items = found.items.iter();
+        Ok(Response::new(ListAccountsResponse {
+            accounts: items.map(|user| translate::account(user, None)).collect(),
+            next_page_token: page::encode_cursor(&list, found.next.as_ref()),
+        }))
+    }
+
+    async fn get_account(
+        &self,
+        request: Request<GetAccountRequest>,
+    ) -> Result<Response<GetAccountResponse>, Status> {
+        let id = id("id", &request.get_ref().id)?;
+        let account = self.accounts.account(id).await?;
+        Ok(Response::new(GetAccountResponse {
+            account: Some(self.with_open_tasks(&account.user).await?),
+        }))
+    }
+
+    async fn create_account(
+        &self,
+        request: Request<CreateAccountRequest>,
+    ) -> Result<Response<CreateAccountResponse>, Status> {
+        let caller = principal(&request)?;
+        // The receipt must not contain the password.
+        let content = CreateAccountRequest {
+            password: String::new(),
+            ..request.get_ref().clone()
+        };
+        let repeatable = Repeatable::of(&request, "CreateAccount", Some(&caller), &content)?;
+        let message = request.into_inner();
+        let role = translate::requested_role(message.role)?;
+        let registration =
+            Registration::new(&message.username, &message.email, &message.password, role)?;
+        let user = self.accounts.create_for(&caller, registration, repeatable);
+        let user = user.await?;
+        Ok(Response::new(CreateAccountResponse {
+            account: Some(self.with_open_tasks(&user).await?),
+        }))
+    }
+
+    async fn update_account(
+        &self,
+        request: Request<UpdateAccountRequest>,
+    ) -> Result<Response<UpdateAccountResponse>, Status> {
+        let caller = principal(&request)?;
+        let message = request.into_inner();
+        let id = id("id", &message.id)?;
+        let change = AccountChange {
+            role: translate::role(message.role)?,
+            disabled: message.disabled,
+        };
+        let account = self.accounts.administer(&caller, id, change).await?;
+        Ok(Response::new(UpdateAccountResponse {
+            account: Some(self.with_open_tasks(&account.user).await?),
+        }))
+    }
+
     async fn get_jwks(
         &self,
         _request: Request<GetJwksRequest>,
@@ -332,6 +404,21 @@ impl IdentityService for Identity {
         Ok(Response::new(GetJwksResponse {
             jwks_json: self.accounts.jwks()?,
         }))
+    }
+}
+
+impl Identity {
+    async fn with_open_tasks(&self, user: &User) -> Result<Account, Fault> {
+        let open_tasks = self.releases.open_tasks(user.id).await?;
+        Ok(translate::account(user, Some(open_tasks)))
+    }
+}
+
+/// The start of a name to search for, in lower case; empty for all.
+fn prefix(query: &str) -> String {
+    match is_blank(query) {
+        true => String::new(),
+        false => credentials::key(query),
     }
 }
 

@@ -3,11 +3,14 @@
 use slipway_proto::{
     common::v1 as common, identity::v1 as identity, release::v1 as proto, time::to_proto as time,
 };
-use slipway_rpc::access::{Role, Scope};
+use slipway_rpc::{
+    access::{Role, Scope},
+    error::Fault,
+};
 use uuid::Uuid;
 
 use crate::{
-    identity::{User, UserRef},
+    identity::{User, UserRef, UserState},
     release::{PlacedTask, Priority, Recurrence, Release, ReleaseState, RemindBefore, TaskState},
     sessions::{Session, SessionKind, SignedIn, secret::Secret},
     store::ReleaseSummary,
@@ -39,12 +42,43 @@ pub(super) fn public_user(user: &User) -> identity::User {
     }
 }
 
-/// The requested role, by its proto number; developer by default.
-pub(super) fn requested_role(role: i32) -> Option<Role> {
-    match common::Role::try_from(role).ok()? {
-        common::Role::Unspecified | common::Role::Developer => Some(Role::Developer),
-        common::Role::Admin => Some(Role::Admin),
-        common::Role::Service => None,
+/// An account as admins see it.
+pub(super) fn account(user: &User, open_tasks: Option<u32>) -> identity::Account {
+    let state = match user.state {
+        UserState::Active => identity::AccountState::Active,
+        UserState::Disabled => identity::AccountState::Disabled,
+    };
+    identity::Account {
+        user: Some(own_user(user)),
+        state: state.into(),
+        open_tasks,
+    }
+}
+
+/// The requested state, by its proto number; `None` if it is unspecified.
+pub(super) fn requested_state(state: i32) -> Result<Option<UserState>, Fault> {
+    match identity::AccountState::try_from(state) {
+        Ok(identity::AccountState::Unspecified) => Ok(None),
+        Ok(identity::AccountState::Active) => Ok(Some(UserState::Active)),
+        Ok(identity::AccountState::Disabled) => Ok(Some(UserState::Disabled)),
+        Err(_) => Err(Fault::invalid_field("state", "must be ACTIVE or DISABLED")),
+    }
+}
+
+/// The requested role of an account, by its proto number; developer by default.
+pub(super) fn requested_role(role: i32) -> Result<Role, Fault> {
+    Ok(self::role(role)?.unwrap_or(Role::Developer))
+}
+
+/// The role of an account, by its proto number; `None` if it is unspecified.
+pub(super) fn role(role: i32) -> Result<Option<Role>, Fault> {
+    match common::Role::try_from(role) {
+        Ok(common::Role::Unspecified) => Ok(None),
+        Ok(common::Role::Developer) => Ok(Some(Role::Developer)),
+        Ok(common::Role::Admin) => Ok(Some(Role::Admin)),
+        Ok(common::Role::Service) | Err(_) => {
+            Err(Fault::invalid_field("role", "must be DEVELOPER or ADMIN"))
+        }
     }
 }
 

@@ -14,7 +14,7 @@ use serde::{Deserialize, Serialize};
 use slipway_rpc::access::Role;
 use slipway_runtime::typed_id;
 
-use crate::sessions::SessionId;
+use crate::sessions::{EndReason, SessionId};
 pub use credentials::{Email, Username};
 pub use new_password::NewPassword;
 
@@ -33,6 +33,17 @@ pub struct UserRef {
     pub username: String,
 }
 
+/// Whether an account can be used.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "SCREAMING_SNAKE_CASE")]
+pub enum UserState {
+    /// It can sign in.
+    #[default]
+    Active,
+    /// An admin has disabled it: it cannot sign in, and gets no new tasks.
+    Disabled,
+}
+
 /// An account.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
@@ -47,9 +58,31 @@ pub struct User {
     pub role: Role,
     /// When it was created.
     pub created_at: Timestamp,
+    /// Whether it can be used.
+    #[serde(default)]
+    pub state: UserState,
 }
 
 impl User {
+    /// A new account.
+    #[must_use]
+    pub fn new(username: Username, email: Email, role: Role, now: Timestamp) -> Self {
+        Self {
+            id: UserId::generate(),
+            username,
+            email,
+            role,
+            created_at: now,
+            state: UserState::Active,
+        }
+    }
+
+    /// Whether an admin has disabled it.
+    #[must_use]
+    pub fn is_disabled(&self) -> bool {
+        self.state == UserState::Disabled
+    }
+
     /// The reference to this user.
     #[must_use]
     pub fn to_ref(&self) -> UserRef {
@@ -88,7 +121,7 @@ pub struct Account {
     pub revision: u64,
     /// Argon2id, in PHC format.
     pub password_hash: String,
-    /// The sessions that ended with the last change of the password.
+    /// The sessions that ended with the last change that ends sessions.
     #[serde(default)]
     pub ended_sessions: Option<SessionsCut>,
 }
@@ -101,6 +134,23 @@ pub struct SessionsCut {
     pub before: Timestamp,
     /// The session that is none of them.
     pub except: Option<SessionId>,
+    /// Why they ended.
+    #[serde(default = "password_changed")]
+    pub why: EndReason,
+}
+
+/// Of accounts that were stored when nothing else ended all sessions.
+fn password_changed() -> EndReason {
+    EndReason::PasswordChanged
+}
+
+/// What an admin changes of an account; `None` stays as it is.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct AccountChange {
+    /// The role.
+    pub role: Option<Role>,
+    /// Whether it is disabled.
+    pub disabled: Option<bool>,
 }
 
 /// Of accounts that were stored before accounts could change.
@@ -124,21 +174,65 @@ impl Account {
     #[must_use]
     pub fn with_password(&self, hash: String, keep: Option<SessionId>, now: Timestamp) -> Self {
         Self {
-            user: self.user.clone(),
-            revision: self.revision + 1,
             password_hash: hash,
             ended_sessions: Some(SessionsCut {
                 before: now,
                 except: keep,
+                why: EndReason::PasswordChanged,
             }),
+            ..self.touched()
         }
     }
 
-    /// Whether a session has ended with a change of the password.
+    /// The account after a change by an admin; `None` if that changes nothing. All sessions end if
+    /// the account is disabled or gets another role: their tokens name the role.
     #[must_use]
-    pub fn has_ended(&self, session: SessionId, created_at: Timestamp) -> bool {
-        self.ended_sessions
-            .is_some_and(|cut| created_at < cut.before && cut.except != Some(session))
+    pub fn changed(&self, change: AccountChange, now: Timestamp) -> Option<Self> {
+        let mut after = self.touched();
+        after.user.role = change.role.unwrap_or(self.user.role);
+        after.user.state = match change.disabled {
+            None => self.user.state,
+            Some(true) => UserState::Disabled,
+            Some(false) => UserState::Active,
+        };
+        if after.user == self.user {
+            return None;
+        }
+        let why = match after.user.is_disabled() && !self.user.is_disabled() {
+            true => Some(EndReason::AccountDisabled),
+            false => (after.user.role != self.user.role).then_some(EndReason::RoleChanged),
+        };
+        if let Some(why) = why {
+            after.ended_sessions = Some(SessionsCut {
+                before: now,
+                except: None,
+                why,
+            });
+        }
+        Some(after)
+    }
+
+    /// The same account at the next revision: whoever has read the earlier one must read it again.
+    #[must_use]
+    pub fn touched(&self) -> Self {
+        Self {
+            revision: self.revision + 1,
+            ..self.clone()
+        }
+    }
+
+    /// Whether it is an admin who can sign in.
+    #[must_use]
+    pub fn is_acting_admin(&self) -> bool {
+        self.user.role == Role::Admin && self.user.state == UserState::Active
+    }
+
+    /// Why a session has ended with a change of the account; `None` if it has not.
+    #[must_use]
+    pub fn has_ended(&self, session: SessionId, created_at: Timestamp) -> Option<EndReason> {
+        let cut = self.ended_sessions?;
+        let is_cut = created_at < cut.before && cut.except != Some(session);
+        is_cut.then_some(cut.why)
     }
 }
 

@@ -120,6 +120,10 @@ pub enum EndReason {
     TooMany,
     /// The account got another password.
     PasswordChanged,
+    /// The account got another role.
+    RoleChanged,
+    /// The account was disabled.
+    AccountDisabled,
 }
 
 impl EndReason {
@@ -132,6 +136,8 @@ impl EndReason {
             Self::RefreshReused => "refresh_reused",
             Self::TooMany => "too_many",
             Self::PasswordChanged => "password_changed",
+            Self::RoleChanged => "role_changed",
+            Self::AccountDisabled => "account_disabled",
         }
     }
 }

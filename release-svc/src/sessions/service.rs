@@ -385,12 +385,13 @@ impl Sessions {
         }
     }
 
-    /// The user of a session whose secret was accepted. A change of the password may have ended the
+    /// The user of a session whose secret was accepted. A change of the account may have ended the
     /// session without having got to it.
     pub(super) async fn user(&self, session: &Session) -> Result<User, Fault> {
         let account = self.users.user(session.user).await?.ok_or_else(gone)?;
-        if account.has_ended(session.id, session.created_at) {
-            let why = EndReason::PasswordChanged;
+        let is_disabled = account.user.is_disabled();
+        let disabled = is_disabled.then_some(EndReason::AccountDisabled);
+        if let Some(why) = disabled.or(account.has_ended(session.id, session.created_at)) {
             self.end(session, why, &Actor::System).await?;
             return Err(match session.program {
                 Some(_) => TokenError::Revoked.into(),
@@ -509,6 +510,8 @@ pub(super) fn end_reason(why: EndReason) -> SessionEndReason {
         EndReason::RefreshReused => SessionEndReason::RefreshReused,
         EndReason::TooMany => SessionEndReason::TooMany,
         EndReason::PasswordChanged => SessionEndReason::PasswordChanged,
+        EndReason::RoleChanged => SessionEndReason::RoleChanged,
+        EndReason::AccountDisabled => SessionEndReason::AccountDisabled,
     }
 }
 

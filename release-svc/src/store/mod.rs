@@ -6,12 +6,14 @@
 //! | [`work`] | a view of each developer's tasks in a release |
 //! | [`tasks`] | lists of tasks: their conditions, and the tasks of everybody |
 //! | [`users`] | accounts |
+//! | [`admins`] | what admins change of accounts, and the guard of the last admin |
 //! | [`failures`] | failed sign-ins |
 //! | [`registrations`] | registrations per network address and hour |
 //! | [`sessions`] | sessions, and tokens for programs |
 //!
 //! One write commits the new state, its events and the receipt of the request atomically.
 
+mod admins;
 mod failures;
 mod registrations;
 mod releases;
@@ -36,12 +38,13 @@ use slipway_store::{
     receipts::{Receipt, ReceiptStore},
 };
 
-use self::{failures::Failures, registrations::Registrations};
+use self::{admins::AdminGuard, failures::Failures, registrations::Registrations};
 pub use self::{
+    admins::Administered,
     releases::ReleaseStore,
     sessions::{SessionEnd, SessionStore},
     tasks::Conditions,
-    users::{UserKey, UserStore},
+    users::{AccountFilter, UserKey, UserStore},
     work::{AssignedKey, AssignedTask},
 };
 use crate::{
@@ -57,6 +60,7 @@ pub const DATABASE: &str = "slipway_release";
 pub const COLLECTIONS: Schema = &[
     Release::COLLECTION,
     Account::COLLECTION,
+    AdminGuard::COLLECTION,
     Failures::COLLECTION,
     Registrations::COLLECTION,
     Session::COLLECTION,

@@ -1,6 +1,6 @@
 //! Stores accounts: one document per account.
 
-use std::sync::Arc;
+use std::{cmp::Ordering, sync::Arc};
 
 use slipway_bus::Event;
 use slipway_rpc::{access::Role, page::Page};
@@ -8,16 +8,24 @@ use slipway_store::{Collection, Document, Documents, Entries, Index, Query, Refu
 use tokio::sync::Mutex;
 
 use super::{Commit, InsertUserError, StoreError};
-use crate::identity::{Account, User, UserId, credentials::key};
+use crate::identity::{Account, User, UserId, UserState, credentials::key};
 
 /// Usernames are unique without regard to case.
 const USERNAME: Index = Index::unique("username");
 /// Email addresses are unique without regard to case.
 const EMAIL: Index = Index::unique("email");
-/// All accounts by name.
+/// Accounts by name: those that are not disabled under the empty key, the others under [`DISABLED`].
 const BY_NAME: Index = Index::list("by_name");
-/// The admins.
-const ADMINS: Index = Index::list("admins");
+/// The admins who can sign in.
+pub(super) const ADMINS: Index = Index::list("admins");
+
+const DISABLED: &str = "disabled";
+
+/// Accounts that a filtered list reads at once.
+const AT_ONCE: u32 = 200;
+
+/// Times that a page of a filtered list reads accounts, at most.
+const READS: u32 = 10;
 
 impl Document for Account {
     const COLLECTION: Collection =
@@ -39,8 +47,12 @@ impl Document for Account {
         let name = self.user.username.key();
         entries.unique(&USERNAME, &name);
         entries.unique(&EMAIL, self.user.email.key());
-        entries.list(&BY_NAME, "", place(&name));
-        if self.user.role == Role::Admin {
+        let key = match self.user.is_disabled() {
+            true => DISABLED,
+            false => "",
+        };
+        entries.list(&BY_NAME, key, place(&name));
+        if self.is_acting_admin() {
             entries.list(&ADMINS, "", self.user.id);
         }
     }
@@ -63,6 +75,35 @@ pub enum UserKey {
     Id(UserId),
     /// By username, without regard to case.
     Username(String),
+}
+
+/// Conditions on an account; it must meet all of them. The default has none.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct AccountFilter {
+    /// Its name or its email address begins with this, in lower case.
+    pub prefix: String,
+    /// It has this role.
+    pub role: Option<Role>,
+    /// It is in this state.
+    pub state: Option<UserState>,
+}
+
+impl AccountFilter {
+    fn admits(&self, user: &User) -> bool {
+        let begins = |text: String| text.starts_with(&self.prefix);
+        self.role.is_none_or(|role| role == user.role)
+            && self.state.is_none_or(|state| state == user.state)
+            && (begins(user.username.key()) || begins(user.email.key()))
+    }
+
+    /// The keys of [`BY_NAME`] under which the accounts are.
+    fn keys(&self) -> &'static [&'static str] {
+        match self.state {
+            None => &["", DISABLED],
+            Some(UserState::Disabled) => &[DISABLED],
+            Some(UserState::Active) => &[""],
+        }
+    }
 }
 
 /// Accounts, failed sign-ins and registrations.
@@ -155,8 +196,8 @@ impl UserStore {
         Ok(found.map(|account| account.user).collect())
     }
 
-    /// A page of users by name: those whose name begins with `prefix` and sorts after `after`
-    /// (both in lower case).
+    /// A page of users by name, without disabled ones: those whose name begins with `prefix` and
+    /// sorts after `after` (both in lower case).
     ///
     /// # Errors
     /// If the database is unavailable.
@@ -178,7 +219,56 @@ impl UserStore {
         }))
     }
 
-    /// Whether there is an admin.
+    /// A page of all accounts that the filter admits, by name: those whose name sorts after `after`
+    /// (in lower case). It reads a bounded number of accounts. So it may have fewer than its limit
+    /// although more follow.
+    ///
+    /// # Errors
+    /// If the database is unavailable.
+    pub async fn list_all(
+        &self,
+        filter: &AccountFilter,
+        after: Option<&str>,
+        limit: u32,
+    ) -> Result<Page<User, String>, StoreError> {
+        let name = |user: &User| user.username.key();
+        let (mut page, mut after) = (Vec::new(), after.map(str::to_owned));
+        for _ in 0..READS {
+            let mut found = Vec::new();
+            for key in filter.keys() {
+                let query = Query::first(AT_ONCE, key).behind(after.as_deref().map(place));
+                found.extend(
+                    self.documents
+                        .summaries::<Account>(&BY_NAME, &query)
+                        .await?,
+                );
+            }
+            found.sort_by(|a, b| match place(&name(a)).cmp(&place(&name(b))) {
+                // A name that was under both keys while it was read.
+                Ordering::Equal => a.id.cmp(&b.id),
+                order => order,
+            });
+            found.dedup_by_key(|user| user.id);
+            // Of what is behind these, one of the lists may have more.
+            found.truncate(AT_ONCE as usize);
+            let is_last = found.len() < AT_ONCE as usize;
+            after = found.last().map(name);
+            page.extend(found.into_iter().filter(|user| filter.admits(user)));
+            if page.len() > limit as usize {
+                return Ok(Page::from_overfetch(page, limit, name));
+            }
+            if is_last {
+                after = None;
+                break;
+            }
+        }
+        Ok(Page {
+            items: page,
+            next: after,
+        })
+    }
+
+    /// Whether there is an admin who can sign in.
     ///
     /// # Errors
     /// If the database is unavailable.

@@ -25,6 +25,12 @@ pub(super) const WORK: Index = Index::view("work");
 /// its document; its list entries are read from the release itself.
 const MAX_VIEWED: usize = 512 * 1024;
 
+/// Open tasks of a developer up to which they are counted.
+const MAX_COUNTED: usize = 1000;
+
+/// Tasks that are read at once to count them.
+const COUNTED_PAGE: u32 = 200;
+
 /// A developer's task, with the task before it if that is not completed.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct AssignedTask {
@@ -221,6 +227,28 @@ impl ReleaseStore {
             page.next = oldest;
         }
         Ok((page, active))
+    }
+
+    /// How many tasks of a developer are not completed, counted up to about [`MAX_COUNTED`].
+    ///
+    /// # Errors
+    /// If the database is unavailable.
+    pub async fn open_tasks(&self, developer: UserId) -> Result<u32, StoreError> {
+        let mut count = 0;
+        for state in [TaskFilter::Todo, TaskFilter::InProcess] {
+            let conditions = Conditions::in_state(Some(state));
+            let mut after = None;
+            while count < MAX_COUNTED {
+                let page = self.work_of(developer, &conditions, after, COUNTED_PAGE);
+                let (page, _) = page.await?;
+                count += page.items.len();
+                after = page.next;
+                if after.is_none() {
+                    break;
+                }
+            }
+        }
+        Ok(u32::try_from(count).unwrap_or(u32::MAX))
     }
 
     async fn read(

@@ -3,6 +3,7 @@
 
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
 
+mod administration;
 mod editing;
 mod harness;
 mod recurring;
@@ -30,6 +31,11 @@ use slipway_proto::{
 use slipway_rpc::error::Fault;
 use tokio::sync::Barrier;
 
+use self::administration::{
+    a_repeated_creation_makes_one_account,
+    a_sign_in_while_the_account_is_disabled_leaves_no_session,
+    of_two_admins_who_demote_each_other_one_stays,
+};
 use self::editing::{
     a_plan_can_be_submitted_again_after_its_release_was_deleted,
     a_release_is_deleted_or_one_of_its_tasks_started, a_task_is_deleted_or_started,
@@ -99,6 +105,9 @@ on_each_backend!(
     of_two_refreshes_at_once_one_succeeds
     an_old_refresh_token_ends_the_session
     a_sign_in_during_a_change_of_password_leaves_no_session
+    of_two_admins_who_demote_each_other_one_stays
+    a_sign_in_while_the_account_is_disabled_leaves_no_session
+    a_repeated_creation_makes_one_account
 );
 
 async fn a_developer_starts_one_task_on_both_replicas_together(s: Setup) {

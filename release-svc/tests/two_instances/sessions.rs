@@ -15,20 +15,20 @@ use slipway_rpc::{
 
 use crate::harness::{Backend, PASSWORD, Setup, race};
 
-fn identity(setup: &Setup, n: usize) -> IdentityServiceClient<Link> {
+pub(super) fn identity(setup: &Setup, n: usize) -> IdentityServiceClient<Link> {
     IdentityServiceClient::new(setup.instances[n].clone())
 }
 
-async fn login(setup: &Setup) -> Session {
+pub(super) async fn login(setup: &Setup, name: &str) -> Session {
     let login = LoginRequest {
-        login: "ada".into(),
+        login: name.into(),
         password: PASSWORD.into(),
     };
     let answer = identity(setup, 0).login(login).await.unwrap();
     answer.into_inner().session.unwrap()
 }
 
-async fn refresh(
+pub(super) async fn refresh(
     mut identity: IdentityServiceClient<Link>,
     refresh_token: String,
 ) -> Result<Session, Fault> {
@@ -37,14 +37,14 @@ async fn refresh(
     Ok(answer.session.unwrap())
 }
 
-async fn me(setup: &Setup, n: usize, token: &str) -> Result<(), Fault> {
+pub(super) async fn me(setup: &Setup, n: usize, token: &str) -> Result<(), Fault> {
     let request = Outbound::with_token(token.to_owned()).request(GetMeRequest {});
     identity(setup, n).get_me(request).await?;
     Ok(())
 }
 
 pub(super) async fn of_two_refreshes_at_once_one_succeeds(setup: Setup) {
-    let session = login(&setup).await;
+    let session = login(&setup, "ada").await;
     let racers = (0..2).map(|n| refresh(identity(&setup, n), session.refresh_token.clone()));
     let (won, lost): (Vec<_>, Vec<_>) = race(racers.collect())
         .await
@@ -61,7 +61,7 @@ pub(super) async fn of_two_refreshes_at_once_one_succeeds(setup: Setup) {
 }
 
 pub(super) async fn an_old_refresh_token_ends_the_session(setup: Setup) {
-    let first = login(&setup).await;
+    let first = login(&setup, "ada").await;
     let second = refresh(identity(&setup, 0), first.refresh_token.clone())
         .await
         .unwrap();
@@ -76,8 +76,8 @@ pub(super) async fn an_old_refresh_token_ends_the_session(setup: Setup) {
     assert_eq!(refused.unwrap_err().code, "SESSION_ENDED");
 }
 
-/// Signs in or is refused; the change of the password may be decided between its steps.
-async fn try_login(setup: &Setup, password: &str) -> Option<Session> {
+/// Signs in as ada or is refused; a change of the account may be decided between its steps.
+pub(super) async fn try_login(setup: &Setup, password: &str) -> Option<Session> {
     let login = LoginRequest {
         login: "ada".into(),
         password: password.into(),
@@ -124,7 +124,7 @@ async fn create_token(
 }
 
 pub(super) async fn an_account_has_never_more_than_fifty_tokens(setup: Setup) {
-    let owner = login(&setup).await.token;
+    let owner = login(&setup, "ada").await.token;
     for n in 0..46 {
         let created = create_token(identity(&setup, 0), owner.clone(), format!("t-{n}"));
         created.await.unwrap();
@@ -146,9 +146,9 @@ pub(super) async fn an_account_has_never_more_than_fifty_tokens(setup: Setup) {
 }
 
 pub(super) async fn a_token_created_during_a_logout_is_answered_only_if_it_counts(setup: Setup) {
-    let owner = login(&setup).await.token;
+    let owner = login(&setup, "ada").await.token;
     for round in 0..5 {
-        let session = login(&setup).await.token;
+        let session = login(&setup, "ada").await.token;
         let logout = Outbound::with_token(session.clone()).request(LogoutRequest {});
         let mut here = identity(&setup, 0);
         let (ended, created) = tokio::join!(
@@ -171,7 +171,7 @@ async fn a_logout_at_one_replica_is_refused_at_the_other_within_two_seconds() {
         return;
     };
     let setup = Setup::new(Backend::Mongo(scratch)).await;
-    let session = login(&setup).await;
+    let session = login(&setup, "ada").await;
     me(&setup, 1, &session.token).await.unwrap();
     let logout = Outbound::with_token(session.token.clone()).request(LogoutRequest {});
     let begun = Instant::now();
@@ -196,7 +196,7 @@ async fn a_token_revoked_at_one_replica_is_refused_at_the_other_within_two_secon
         return;
     };
     let setup = Setup::new(Backend::Mongo(scratch)).await;
-    let owner = login(&setup).await.token;
+    let owner = login(&setup, "ada").await.token;
     let created = create_token(identity(&setup, 0), owner.clone(), "a".to_owned());
     let created = created.await.unwrap();
     let exchange = ExchangeTokenRequest {

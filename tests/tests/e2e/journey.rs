@@ -124,6 +124,7 @@ pub(crate) async fn make(level: &str) -> Journey {
     announces(&team).await;
     alerts(&anybody, &team.admin).await;
     repairs(&team.admin).await;
+    administers(&team.admin).await;
     hears_of_everything(&team).await;
 
     let mut log = String::new();
@@ -314,6 +315,17 @@ async fn repairs(admin: &Client) {
     let replay = format!("/admin/dead-letters/{}/replay", id(&letter));
     let _ = post(admin, &replay, &json!({})).await.expect(200);
     letters(2).await;
+}
+
+/// Makes a second admin, and a developer of it.
+async fn administers(admin: &Client) {
+    let body = json!({
+        "username": "deputy", "email": "deputy@example.com", "password": PASSWORD, "role": "ADMIN",
+    });
+    let deputy = post(admin, "/admin/users", &body).await.expect(201);
+    let request = admin.request(Method::PATCH, &format!("/admin/users/{}", id(&deputy)));
+    let request = request.json(&json!({"role": "DEVELOPER"}));
+    let _ = admin.send(request).await.unwrap().expect(200);
 }
 
 /// Waits until each mail is sent or has bounced, and the audit trail has everything.

@@ -114,6 +114,14 @@ fn user() -> User {
     }
 }
 
+fn account() -> Account {
+    Account {
+        user: Some(user()),
+        state: AccountState::Active.into(),
+        open_tasks: Some(3),
+    }
+}
+
 fn session() -> Option<Session> {
     Some(Session {
         token: "header.claims.signature".into(),
@@ -238,6 +246,13 @@ answers! { IdentityService:
         next_page_token: "next".into(),
     }
     revoke_token(RevokeTokenRequest) -> RevokeTokenResponse {}
+    list_accounts(ListAccountsRequest) -> ListAccountsResponse {
+        accounts: vec![account()],
+        next_page_token: "next".into(),
+    }
+    get_account(GetAccountRequest) -> GetAccountResponse { account: Some(account()) }
+    create_account(CreateAccountRequest) -> CreateAccountResponse { account: Some(account()) }
+    update_account(UpdateAccountRequest) -> UpdateAccountResponse { account: Some(account()) }
     start_browser_session(StartBrowserSessionRequest) -> StartBrowserSessionResponse {
         secret: SECRET.into(),
         expires_at: at(86_400),

@@ -78,6 +78,7 @@ impl Scene {
             username: format!("user {n}"),
             email: format!("u{n}@example.com"),
             role,
+            disabled: false,
         };
         let all = vec![
             recipient(1, Role::Admin),

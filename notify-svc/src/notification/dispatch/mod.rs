@@ -35,7 +35,7 @@ use server::{Contact, Server};
 use super::{
     Notification, NotificationId, To, digest,
     mail::SharedMailer,
-    preferences::{Decision, Preferences, store::PreferenceStore},
+    preferences::{Decision, Preferences, Suppression, store::PreferenceStore},
     recipients::{Recipient, store::RecipientStore},
     store::{Claim, Claimed, NotificationStore},
     templates::{Library, Reader},
@@ -243,6 +243,10 @@ impl Dispatcher {
         let decide = |notification: &Notification| {
             // Also about a new one: the preferences may have changed since it was created.
             let user = notification.to.user();
+            let is_disabled = |known: &Recipient| known.disabled && Some(known.id) == user;
+            if known.iter().any(is_disabled) {
+                return Decision::Suppress(Suppression::AccountDisabled);
+            }
             let preferences = user.and_then(|user| chosen.get(&user));
             preferences.map_or(Decision::Deliver, |preferences| {
                 preferences.decide(&notification.kind, claim.now)

@@ -8,6 +8,8 @@
 //! | quiet hours, mode skip | sent | sent | suppressed |
 //! | quiet hours, mode defer | sent | sent | sent when they end |
 //!
+//! A user whose account is disabled gets nothing, whatever the preferences are.
+//!
 //! A hotfix and a system error are too urgent to wait for the morning. An administrator who has
 //! turned email off still gets system errors, because somebody must learn of faults. To stop them,
 //! the administrator turns off that type itself.
@@ -40,6 +42,8 @@ pub enum Suppression {
     TypeOff,
     /// It was created in quiet hours, and the recipient skips those.
     QuietHours,
+    /// An administrator has disabled the recipient's account.
+    AccountDisabled,
 }
 
 impl Suppression {
@@ -50,6 +54,7 @@ impl Suppression {
             Self::EmailOff => "EMAIL_OFF",
             Self::TypeOff => "TYPE_OFF",
             Self::QuietHours => "QUIET_HOURS",
+            Self::AccountDisabled => "ACCOUNT_DISABLED",
         }
     }
 }
@@ -61,6 +66,7 @@ impl std::fmt::Display for Suppression {
             Self::EmailOff => "the recipient has switched email off",
             Self::TypeOff => "the recipient has switched this type off",
             Self::QuietHours => "made in quiet hours, which the recipient skips",
+            Self::AccountDisabled => "the recipient's account is disabled",
         };
         write!(f, "{}: {words}", self.code())
     }

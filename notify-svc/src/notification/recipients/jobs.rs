@@ -7,15 +7,15 @@ use slipway_bus::{
     Event,
     consumer::{Consumer, Failure, Group, Handler, Host, Order, all_or_poison},
 };
-use slipway_proto::events::USERS;
+use slipway_proto::events::{ADMIN, USERS};
 
-use super::{Recipient, store::RecipientStore};
+use super::{RecipientChange, store::RecipientStore};
 
 /// The consumer group.
 pub(crate) fn group() -> Group {
     Group {
         name: "recipients",
-        topics: vec![USERS.name.to_owned()],
+        topics: [USERS, ADMIN].map(|topic| topic.name.to_owned()).into(),
         // Events of one user must be applied in order.
         order: Order::PerKey,
     }
@@ -46,8 +46,10 @@ impl Handler for RecipientProjection {
     async fn handle(&self, events: &[Event]) -> Result<(), Failure> {
         let read = events
             .iter()
-            .map(|event| (event, Recipient::from_event(event)));
-        let recipients = all_or_poison(read)?.into_iter().flatten().collect();
-        Ok(self.store.put(recipients).await?)
+            .map(|event| (event, RecipientChange::from_event(event)));
+        for change in all_or_poison(read)?.into_iter().flatten() {
+            self.store.apply(change).await?;
+        }
+        Ok(())
     }
 }

@@ -5,7 +5,7 @@ use slipway_proto::events::Role;
 use slipway_store::{Collection, Document, Documents, Entries, Index, Query};
 use uuid::Uuid;
 
-use super::Recipient;
+use super::{Recipient, RecipientChange};
 use crate::store::StoreError;
 
 #[cfg(test)]
@@ -23,6 +23,53 @@ const READ: u32 = 500;
 pub(crate) struct StoredRecipient {
     revision: u64,
     recipient: Recipient,
+    /// The revision of the account that says what the user may do; 0: as registered. The topics of
+    /// accounts and of administrators have no common order.
+    #[serde(default)]
+    access: u64,
+}
+
+impl StoredRecipient {
+    /// The user after a change. Of a user who is not registered yet, the address is empty.
+    fn after(before: Option<&Self>, change: &RecipientChange) -> Self {
+        let revision = before.map_or(0, |known| known.revision) + 1;
+        let access = before.map_or(0, |known| known.access);
+        match (change, before) {
+            (RecipientChange::Registered(user), Some(known)) if access > 0 => Self {
+                revision,
+                recipient: Recipient {
+                    role: known.recipient.role,
+                    disabled: known.recipient.disabled,
+                    ..user.clone()
+                },
+                access,
+            },
+            (RecipientChange::Registered(user), _) => Self {
+                revision,
+                recipient: user.clone(),
+                access,
+            },
+            (RecipientChange::Access(change), Some(known)) if change.revision < access => Self {
+                revision,
+                ..known.clone()
+            },
+            (RecipientChange::Access(change), known) => Self {
+                revision,
+                recipient: Recipient {
+                    id: change.id,
+                    username: change.username.clone(),
+                    email: known.map_or_else(String::new, |known| known.recipient.email.clone()),
+                    role: change.role,
+                    disabled: change.disabled,
+                },
+                access: change.revision,
+            },
+        }
+    }
+
+    fn is_known_as(&self, after: &Self) -> bool {
+        (&self.recipient, self.access) == (&after.recipient, after.access)
+    }
 }
 
 impl Document for StoredRecipient {
@@ -75,17 +122,27 @@ impl RecipientStore {
     /// If the database is unavailable. Some may have been stored: try again.
     pub async fn put(&self, recipients: Vec<Recipient>) -> Result<(), StoreError> {
         for recipient in recipients {
-            let put = self
-                .0
-                .update(recipient.id, |before: Option<&StoredRecipient>| {
-                    let changed = before.is_none_or(|known| known.recipient != recipient);
-                    changed.then(|| StoredRecipient {
-                        revision: before.map_or(0, |known| known.revision) + 1,
-                        recipient: recipient.clone(),
-                    })
-                });
-            put.await?;
+            self.apply(RecipientChange::Registered(recipient)).await?;
         }
+        Ok(())
+    }
+
+    /// Stores what an event says about a user. What an older event says about the role does not
+    /// count.
+    ///
+    /// # Errors
+    /// If the database is unavailable.
+    pub async fn apply(&self, change: RecipientChange) -> Result<(), StoreError> {
+        let id = match &change {
+            RecipientChange::Registered(user) => user.id,
+            RecipientChange::Access(access) => access.id,
+        };
+        let apply = self.0.update(id, |before: Option<&StoredRecipient>| {
+            let after = StoredRecipient::after(before, &change);
+            let changes = before.is_none_or(|before| !before.is_known_as(&after));
+            changes.then_some(after)
+        });
+        apply.await?;
         Ok(())
     }
 
@@ -126,12 +183,12 @@ impl RecipientStore {
         Ok(found)
     }
 
-    /// All administrators, ordered by id.
+    /// All administrators whose accounts are not disabled, ordered by id.
     ///
     /// # Errors
     /// If the database is unavailable.
     pub async fn admins(&self) -> Result<Vec<Recipient>, StoreError> {
-        self.with_role(Role::Admin, |_| true).await
+        self.with_role(Role::Admin, |user| !user.disabled).await
     }
 
     /// The users with this role that are `wanted`, ordered by id.
@@ -143,18 +200,20 @@ impl RecipientStore {
         let mut found = Vec::new();
         let mut query = Query::first(READ, role_key(role));
         loop {
-            let more = recipients(self.0.list(&BY_ROLE, &query).await?);
+            let more: Vec<StoredRecipient> = self.0.list(&BY_ROLE, &query).await?;
             let Some(last) = more.last() else {
                 return Ok(found);
             };
-            query = query.above(last.id);
-            found.extend(more.into_iter().filter(&wanted));
+            query = query.above(last.recipient.id);
+            found.extend(recipients(more).into_iter().filter(&wanted));
         }
     }
 }
 
+/// Those that are registered.
 fn recipients(known: Vec<StoredRecipient>) -> Vec<Recipient> {
-    known.into_iter().map(|known| known.recipient).collect()
+    let known = known.into_iter().map(|known| known.recipient);
+    known.filter(|user| !user.email.is_empty()).collect()
 }
 
 /// An address as it is compared: in lower case, and its domain in ASCII.

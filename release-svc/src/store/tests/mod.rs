@@ -22,10 +22,13 @@ use slipway_store::receipts::{Receipt, ReceiptKey};
 use tokio::sync::Barrier;
 use uuid::Uuid;
 
-use super::{Commit, InsertUserError, ReleaseFilter, SaveError, Stores, TaskFilter, UserKey};
+use super::{
+    AccountFilter, Administered, Commit, InsertUserError, ReleaseFilter, SaveError, Stores,
+    TaskFilter, UserKey,
+};
 use crate::{
     identity::{
-        Account, Email, User, UserId, UserRef, Username,
+        Account, AccountChange, Email, User, UserId, UserRef, UserState, Username,
         quota::{HOUR, Hour},
         throttle::Subject,
     },
@@ -72,6 +75,8 @@ slipway_store::on_each! {
         accounts_are_found_by_id_name_and_address
         names_and_addresses_are_taken_without_regard_to_case
         users_are_listed_by_name
+        all_accounts_are_listed_by_name_state_and_role
+        the_last_admin_stays_whoever_goes_first
         failed_sign_ins_are_counted_and_cleared
         concurrent_failed_sign_ins_are_all_counted
         concurrent_registrations_of_an_address_are_counted_up_to_a_limit;

@@ -1,15 +1,11 @@
 //! Tests of accounts, failed sign-ins and registrations.
 
 use super::*;
+use crate::store::UserStore;
 
 fn account(name: &str, email: &str, role: Role) -> Account {
-    let user = User {
-        id: UserId::generate(),
-        username: Username::new(name).unwrap(),
-        email: Email::new(email).unwrap(),
-        role,
-        created_at: now(),
-    };
+    let (username, email) = (Username::new(name).unwrap(), Email::new(email).unwrap());
+    let user = User::new(username, email, role, now());
     Account::new(user, "hash".into())
 }
 
@@ -104,6 +100,124 @@ pub(super) async fn users_are_listed_by_name(open: impl Fn() -> Stores) {
             .items
             .is_empty()
     );
+}
+
+async fn change(users: &UserStore, id: UserId, change: AccountChange) -> Administered {
+    let decide = |before: &Account| Some((before.changed(change, now())?, Vec::new()));
+    users.administer(id, decide).await.unwrap()
+}
+
+const DISABLE: AccountChange = AccountChange {
+    role: None,
+    disabled: Some(true),
+};
+
+const DEMOTE: AccountChange = AccountChange {
+    role: Some(Role::Developer),
+    disabled: None,
+};
+
+pub(super) async fn all_accounts_are_listed_by_name_state_and_role(open: impl Fn() -> Stores) {
+    let stores = open();
+    let users = &stores.users;
+    for name in ["carol", "Adam", "ada", "ada-2", "root"] {
+        let role = match name {
+            "root" => Role::Admin,
+            _ => Role::Developer,
+        };
+        let added = add_user(&stores, name, role).await;
+        if name.starts_with("ada") {
+            change(users, added.user.id, DISABLE).await;
+        }
+    }
+    let picked = users.list("", None, 9).await.unwrap().items;
+    let picked: Vec<_> = picked.iter().map(|user| user.username.key()).collect();
+    assert_eq!(picked, ["adam", "carol", "root"]);
+    let names = async |filter: AccountFilter| {
+        // Pages of one, joined.
+        let (mut names, mut after) = (Vec::new(), None);
+        loop {
+            let page = users.list_all(&filter, after.as_deref(), 1).await.unwrap();
+            names.extend(page.items.iter().map(|user| user.username.to_string()));
+            after = page.next;
+            if after.is_none() {
+                return names;
+            }
+        }
+    };
+    let all = AccountFilter::default();
+    let every = ["ada", "ada-2", "Adam", "carol", "root"];
+    assert_eq!(names(all.clone()).await, every);
+    let state = |state| AccountFilter {
+        state: Some(state),
+        ..all.clone()
+    };
+    assert_eq!(names(state(UserState::Disabled)).await, ["ada", "ada-2"]);
+    let active = ["Adam", "carol", "root"];
+    assert_eq!(names(state(UserState::Active)).await, active);
+    let admins = AccountFilter {
+        role: Some(Role::Admin),
+        ..all.clone()
+    };
+    assert_eq!(names(admins).await, ["root"]);
+    for (prefix, found) in [
+        ("ad", &["ada", "ada-2", "Adam"][..]),
+        ("carol@ex", &["carol"]),
+        ("arol", &[]),
+        ("example.com", &[]),
+    ] {
+        let filter = AccountFilter {
+            prefix: prefix.into(),
+            ..all.clone()
+        };
+        assert_eq!(names(filter).await, found, "{prefix}");
+    }
+}
+
+pub(super) async fn the_last_admin_stays_whoever_goes_first(open: impl Fn() -> Stores) {
+    const ADMINS: usize = 3;
+    let replicas = [open(), open()];
+    let users = &replicas[0].users;
+    let mut admins = Vec::new();
+    for n in 0..ADMINS {
+        let name = format!("admin-{n}");
+        admins.push(add_user(&replicas[0], &name, Role::Admin).await.user.id);
+    }
+    let restored = AccountChange {
+        role: Some(Role::Admin),
+        disabled: Some(false),
+    };
+    for round in 0..10 {
+        // Everybody takes every admin away at once, in two ways.
+        let barrier = Arc::new(Barrier::new(2 * ADMINS));
+        let racers = (0..2 * ADMINS).map(|n| {
+            let (users, barrier) = (replicas[n % 2].users.clone(), Arc::clone(&barrier));
+            let (id, taken) = (admins[n / 2], [DISABLE, DEMOTE][(n + round) % 2]);
+            tokio::spawn(async move {
+                barrier.wait().await;
+                change(&users, id, taken).await
+            })
+        });
+        let outcomes: Vec<_> = join_all(racers)
+            .await
+            .into_iter()
+            .map(Result::unwrap)
+            .collect();
+        let mut acting = Vec::new();
+        for id in &admins {
+            let account = users.user(*id).await.unwrap().unwrap();
+            acting.extend(account.is_acting_admin().then_some(*id));
+        }
+        let [last] = acting[..] else {
+            panic!("round {round}: {acting:?} are left: {outcomes:?}");
+        };
+        let refused = change(users, last, DEMOTE).await;
+        assert!(matches!(refused, Administered::LastAdmin), "{refused:?}");
+        assert!(users.has_admin().await.unwrap());
+        for id in &admins {
+            change(users, *id, restored).await;
+        }
+    }
 }
 
 pub(super) async fn failed_sign_ins_are_counted_and_cleared(open: impl Fn() -> Stores) {

@@ -1,6 +1,7 @@
 //! The REST API, route by route. Every test has its own process: that costs less than isolating
 //! tests in a shared one.
 
+mod accounts;
 mod activity;
 mod auth;
 mod bodies;

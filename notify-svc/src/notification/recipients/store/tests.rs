@@ -4,13 +4,17 @@ use slipway_proto::events::Role;
 use uuid::Uuid;
 
 use super::RecipientStore;
-use crate::{notification::recipients::Recipient, store::testing::on_each};
+use crate::{
+    notification::recipients::{Access, Recipient, RecipientChange},
+    store::testing::on_each,
+};
 
 on_each!(RecipientStore:
     users_are_found_by_id_and_name
     users_of_any_role_are_found_by_address
     the_latest_state_of_a_user_stays
     administrators_are_listed
+    the_latest_revision_says_what_a_user_may_do_in_any_order
 );
 
 fn recipient(n: u128, username: &str, role: Role) -> Recipient {
@@ -19,7 +23,55 @@ fn recipient(n: u128, username: &str, role: Role) -> Recipient {
         username: username.to_owned(),
         email: format!("{username}@example.com"),
         role,
+        disabled: false,
     }
+}
+
+fn access(n: u128, role: Role, disabled: bool, revision: u64) -> RecipientChange {
+    RecipientChange::Access(Access {
+        id: Uuid::from_u128(n),
+        username: "ada".into(),
+        role,
+        disabled,
+        revision,
+    })
+}
+
+async fn the_latest_revision_says_what_a_user_may_do_in_any_order(
+    open: impl Fn() -> RecipientStore,
+) {
+    let store = open();
+    let registered = RecipientChange::Registered(recipient(1, "ada", Role::Developer));
+    let changes = [
+        registered.clone(),
+        access(1, Role::Admin, false, 2),
+        access(1, Role::Admin, true, 3),
+        access(1, Role::Admin, false, 4),
+    ];
+    let known = async |changes: &[&RecipientChange]| {
+        for change in changes {
+            store.apply((*change).clone()).await.unwrap();
+        }
+        (
+            store.by_ids(&[Uuid::from_u128(1)]).await.unwrap(),
+            store.admins().await.unwrap(),
+        )
+    };
+    let [first, promoted, disabled, enabled] = &changes;
+    // Nobody can be mailed before the address is known.
+    assert_eq!(known(&[promoted]).await, (vec![], vec![]));
+    let ada = recipient(1, "ada", Role::Admin);
+    let as_admin = (vec![ada.clone()], vec![ada.clone()]);
+    assert_eq!(known(&[first]).await, as_admin);
+    let out = Recipient {
+        disabled: true,
+        ..ada
+    };
+    assert_eq!(
+        known(&[disabled, promoted, first]).await,
+        (vec![out], vec![])
+    );
+    assert_eq!(known(&[enabled, disabled]).await, as_admin);
 }
 
 async fn users_are_found_by_id_and_name(open: impl Fn() -> RecipientStore) {

@@ -128,15 +128,28 @@ pub(super) const COLLECTIONS: &[Described] = &[
             ("user.email", Text, Unique("email")),
             ("user.role", Text, None),
             ("user.createdAt", Time, None),
+            ("user.state", Text, None),
             ("revision", Number, None),
             ("passwordHash", Text, None),
+            ("endedSessions.before", Time, None),
         ],
         keys: &[
             ("username", "the username in lower case"),
             ("email", "the email address in lower case"),
-            ("by_name", "empty; by username"),
-            ("admins", "empty; administrators only"),
+            (
+                "by_name",
+                "empty, or `disabled` for disabled accounts; by username",
+            ),
+            ("admins", "empty; administrators who can sign in"),
         ],
+    },
+    Described {
+        of: (RELEASE, "admin_guard"),
+        what: "Names an administrator who can sign in, so that the last one stays. There is one \
+               document.",
+        kept: "without a limit.",
+        fields: &[("user", Uuid, None), ("revision", Number, None)],
+        keys: &[],
     },
     Described {
         of: (RELEASE, "login_failures"),
@@ -310,6 +323,8 @@ pub(super) const COLLECTIONS: &[Described] = &[
             ("recipient.username", Text, None),
             ("recipient.email", Text, None),
             ("recipient.role", Text, None),
+            ("recipient.disabled", Flag, None),
+            ("access", Number, None),
         ],
         keys: &[
             ("by_username", "the username in lower case"),

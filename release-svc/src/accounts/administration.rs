@@ -1,0 +1,173 @@
+//! What admins do with the accounts of others: create, disable, enable, and change the role.
+//!
+//! A disabled account and one with another role get new sessions only: the account notes in the same
+//! write which ones have ended, as with a new password.
+
+use jiff::Timestamp;
+use serde_json::json;
+use slipway_bus::{Actor, Event};
+use slipway_proto::events::{
+    FieldChange, UserDisabledEvent, UserEnabledEvent, UserRoleChangedEvent,
+};
+use slipway_rpc::{
+    access::Principal,
+    error::{Fault, Kind},
+};
+use slipway_store::receipts::{self, Repeatable};
+use uuid::Uuid;
+
+use super::{Accounts, Registration, event, register::refused, registered, role_in_events};
+use crate::{
+    identity::{Account, AccountChange, User, UserId},
+    sessions::{EndReason, actor},
+    store::{Administered, Commit},
+};
+
+impl Accounts {
+    /// Creates an account for somebody else.
+    ///
+    /// # Errors
+    /// `USERNAME_TAKEN`, `EMAIL_TAKEN`, `IDEMPOTENCY_KEY_REUSED`; `TOO_BUSY`.
+    pub async fn create_for(
+        &self,
+        caller: &Principal,
+        registration: Registration,
+        repeatable: Option<Repeatable>,
+    ) -> Result<User, Fault> {
+        let repeatable = repeatable.as_ref();
+        let earlier = || async {
+            let Some(repeatable) = repeatable else {
+                return Ok(None);
+            };
+            let now = self.clock.now();
+            let id = repeatable.earlier(&*self.stores.receipts, now).await?;
+            let Some(id) = id else {
+                return Ok(None);
+            };
+            let id = Uuid::from_slice(&id).map_err(Fault::internal)?;
+            self.account(UserId(id)).await.map(|it| Some(it.user))
+        };
+        let create = async {
+            let _place = self.hasher.registrations.place()?;
+            let (username, email) = (registration.username, registration.email);
+            let user = User::new(username, email, registration.role, self.clock.now());
+            let receipt = repeatable.map(|r| r.receipt(user.id.0.into(), user.created_at));
+            let commit = Commit {
+                events: vec![registered(&user, &actor(caller))],
+                receipt,
+            };
+            let turn = self.hasher.registrations.turn().await?;
+            let inserted = self.insert(&turn, user.clone(), registration.password, commit);
+            inserted.await?.map_err(refused)?;
+            Ok(user)
+        };
+        receipts::unless_earlier(earlier, create).await
+    }
+
+    /// One account.
+    ///
+    /// # Errors
+    /// `USER_NOT_FOUND`.
+    pub async fn account(&self, id: UserId) -> Result<Account, Fault> {
+        let account = self.stores.users.user(id).await?;
+        account.ok_or_else(not_found)
+    }
+
+    /// Changes an account. All its sessions end if it is disabled or gets another role.
+    ///
+    /// # Errors
+    /// `USER_NOT_FOUND`; `LAST_ADMIN` if no admin who can sign in would be left.
+    pub async fn administer(
+        &self,
+        caller: &Principal,
+        id: UserId,
+        change: AccountChange,
+    ) -> Result<Account, Fault> {
+        let (now, actor) = (self.clock.now(), actor(caller));
+        let done = self.stores.users.administer(id, |before| {
+            let after = before.changed(change, now)?;
+            let events = events(before, &after, &actor, now);
+            Some((after, events))
+        });
+        let (account, ended) = match done.await? {
+            Administered::Unknown => return Err(not_found()),
+            Administered::LastAdmin => return Err(last_admin()),
+            Administered::Changed { before, after } => {
+                self.wake.wake(id.0);
+                let cut = after.ended_sessions;
+                let cut = cut.filter(|_| cut != before.ended_sessions);
+                (after, cut.map(|cut| cut.why))
+            }
+            // The process that disabled it may have ended before it got to all sessions.
+            Administered::Unchanged(account) => {
+                let disabled = account.user.is_disabled();
+                (account, disabled.then_some(EndReason::AccountDisabled))
+            }
+        };
+        if let Some(why) = ended {
+            self.sessions.end_all(id, None, why, &actor).await?;
+        }
+        Ok(account)
+    }
+}
+
+/// The events about a change of an account.
+fn events(before: &Account, after: &Account, actor: &Actor, now: Timestamp) -> Vec<Event> {
+    let (user, revision) = (&after.user, after.revision);
+    let (user_id, username) = (user.id.0, user.username.to_string());
+    let (role, disabled) = (role_in_events(user.role), user.is_disabled());
+    let mut events = Vec::new();
+    if before.user.role != user.role {
+        let payload = UserRoleChangedEvent {
+            user_id,
+            username: username.clone(),
+            role,
+            disabled,
+            revision,
+            changes: vec![FieldChange {
+                field: "role".to_owned(),
+                from: json!(role_in_events(before.user.role)),
+                to: json!(role),
+            }],
+        };
+        events.push(event(&payload, user, actor, now));
+    }
+    match (before.user.is_disabled(), disabled) {
+        (false, true) => {
+            let payload = UserDisabledEvent {
+                user_id,
+                username,
+                role,
+                revision,
+            };
+            events.push(event(&payload, user, actor, now));
+        }
+        (true, false) => {
+            let payload = UserEnabledEvent {
+                user_id,
+                username,
+                role,
+                revision,
+            };
+            events.push(event(&payload, user, actor, now));
+        }
+        _ => {}
+    }
+    events
+}
+
+fn not_found() -> Fault {
+    Fault::new(
+        Kind::NotFound,
+        "USER_NOT_FOUND",
+        "There is no account with this id.",
+    )
+}
+
+fn last_admin() -> Fault {
+    Fault::new(
+        Kind::Conflict,
+        "LAST_ADMIN",
+        "This is the last admin who can sign in. Make somebody else an admin first.",
+    )
+}
