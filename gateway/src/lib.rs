@@ -41,6 +41,7 @@ use slipway_rpc::{
 };
 use slipway_runtime::{clock::SharedClock, life::Background};
 use tokio_util::sync::CancellationToken;
+use tower::util::option_layer;
 
 use app::App;
 use middleware::MiddlewareConfig;
@@ -149,8 +150,10 @@ impl Config {
         };
         let around = from_fn_with_state(config, middleware::middleware);
         let pages = pages::router(Arc::clone(&app)).layer(around.clone());
-        routes::router(app, cross_origin)
+        routes::router(app)
             .layer(around)
             .layer(from_fn_with_state(pages, pages::beside))
+            // Around everything: a browser shows a script of another origin no answer without it.
+            .layer(option_layer(cross_origin))
     }
 }

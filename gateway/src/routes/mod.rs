@@ -30,8 +30,6 @@ use axum::{Extension, Router, middleware::from_fn, routing::get};
 use bytes::Bytes;
 use http::header::CONTENT_TYPE;
 use slipway_rpc::http::SharedBytes;
-use tower::util::option_layer;
-use tower_http::cors::CorsLayer;
 use utoipa::{OpenApi as _, openapi::OpenApi};
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_swagger_ui::{Config, SwaggerUi};
@@ -43,7 +41,7 @@ use crate::{
 };
 
 /// The router of the gateway: the routes of the API, the same under `/v1`, and their documentation.
-pub(crate) fn router(app: AppState, cross_origin: Option<CorsLayer>) -> Router {
+pub(crate) fn router(app: AppState) -> Router {
     let (api, mut document) = OpenApiRouter::with_openapi(document::Document::openapi())
         .merge(auth::routes())
         .merge(sessions::routes())
@@ -76,7 +74,6 @@ pub(crate) fn router(app: AppState, cross_origin: Option<CorsLayer>) -> Router {
         .merge(docs(&document))
         .method_not_allowed_fallback(async || Problem::wrong_method())
         .fallback(async || Problem::unknown_route())
-        .layer(option_layer(cross_origin))
 }
 
 /// The OpenAPI document, and the page that shows it. A sign-in on the page survives a reload.

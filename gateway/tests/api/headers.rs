@@ -197,6 +197,14 @@ async fn only_pages_of_configured_origins_may_call_the_api() {
         .header("origin", ours);
     let answer = gateway.send(request.body(Body::empty()).unwrap()).await;
     assert_eq!(answer.header("access-control-allow-origin"), ours);
+    // A body that is announced as too large is refused before any route.
+    let request = gateway
+        .request(Method::POST, "/releases")
+        .header("origin", ours)
+        .header("content-length", "1000000000");
+    let refused = gateway.send(request.body(Body::empty()).unwrap()).await;
+    assert_eq!(refused.status, 413);
+    assert_eq!(refused.header("access-control-allow-origin"), ours);
     let readable = answer.header("access-control-expose-headers");
     assert!(readable.contains("etag"), "{readable}");
 

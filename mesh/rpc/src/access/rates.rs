@@ -71,7 +71,7 @@ impl CallRates {
     /// # Errors
     /// `TOO_MANY_REQUESTS`.
     pub fn count_account(&self, account: Uuid) -> Result<(), Fault> {
-        self.0.accounts.count(account, "Your account makes")
+        self.0.accounts.count(&account, "Your account makes")
     }
 
     /// Counts a call from an address.
@@ -82,7 +82,7 @@ impl CallRates {
         let network = Network::from(address);
         self.0
             .addresses
-            .count(network, "Your network address makes")
+            .count(&network, "Your network address makes")
     }
 
     /// Counts a call from an address that signs in, or does something like it.
@@ -91,7 +91,7 @@ impl CallRates {
     /// `TOO_MANY_REQUESTS`.
     pub fn count_sign_in(&self, address: IpAddr) -> Result<(), Fault> {
         let who = "Your network address signs in or registers with";
-        self.0.sign_ins.count(Network::from(address), who)
+        self.0.sign_ins.count(&Network::from(address), who)
     }
 }
 
@@ -113,14 +113,14 @@ impl<K: Hash + Eq + Clone> Limiter<K> {
         }
     }
 
-    fn count(&self, key: K, who: &str) -> Result<(), Fault> {
+    fn count(&self, key: &K, who: &str) -> Result<(), Fault> {
         if self.calls.len() > self.remembered.load(Ordering::Relaxed) {
             self.calls.retain_recent();
             // So that a flood from many addresses does not make every call look through them.
             let next = REMEMBERED.max(2 * self.calls.len());
             self.remembered.store(next, Ordering::Relaxed);
         }
-        self.calls.check_key(&key).map_err(|refused| {
+        self.calls.check_key(key).map_err(|refused| {
             let wait = refused.wait_time_from(DefaultClock::default().now());
             too_many(who, self.rate, wait)
         })
@@ -188,7 +188,7 @@ mod tests {
         let limiter = Limiter::new(NonZeroU32::MAX);
         for key in 0..3 * REMEMBERED {
             // At this rate each key is as good as new after a moment.
-            limiter.count(key, "").unwrap();
+            limiter.count(&key, "").unwrap();
         }
         assert!(
             limiter.calls.len() <= REMEMBERED + 1,
