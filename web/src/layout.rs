@@ -25,7 +25,10 @@ pub(crate) fn page(visit: &Visit, title: &str, content: &Markup) -> Markup {
                 (link("/activity", "Activity"))
                 (link("/assistant", "Assistant"))
                 (link("/notifications", "Notifications"))
-                @if visit.is_admin() { (link("/admin/incidents", "Incidents")) }
+                @if visit.is_admin() {
+                    (link("/admin/incidents", "Incidents"))
+                    (link("/admin/users", "Accounts"))
+                }
             }
             div.account {
                 a href="/profile" { (person(&visit.user.username)) }

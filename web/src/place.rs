@@ -1,7 +1,7 @@
 //! The addresses of pages.
 
 /// The routes of all pages.
-pub(crate) const ROUTES: [&str; 13] = [
+pub(crate) const ROUTES: [&str; 14] = [
     "/",
     "/sign-in",
     "/sign-up",
@@ -15,6 +15,7 @@ pub(crate) const ROUTES: [&str; 13] = [
     "/profile",
     "/assistant",
     "/admin/incidents",
+    "/admin/users",
 ];
 
 /// A page. Ids are as in the address: the services say whether they are any.
@@ -36,6 +37,8 @@ pub(crate) enum Place<'a> {
     /// The account of the visitor.
     Profile,
     Incidents,
+    /// The accounts of everybody.
+    Accounts,
 }
 
 impl<'a> Place<'a> {
@@ -59,6 +62,7 @@ impl<'a> Place<'a> {
             [Some("assistant"), None, ..] => Self::Assistant,
             [Some("profile"), None, ..] => Self::Profile,
             [Some("admin"), Some("incidents"), None, _] => Self::Incidents,
+            [Some("admin"), Some("users"), None, _] => Self::Accounts,
             _ => return None,
         })
     }
@@ -113,6 +117,7 @@ mod tests {
             "/.well-known/jwks.json",
             "/activity/stream",
             "/admin/dead-letters",
+            "/admin/users/1",
             "//",
             "/releases//",
             "/tasks/1/comments/",

@@ -1,6 +1,7 @@
 //! The forms of the pages. Each calls a service and leads to a page, or shows the page that sent it
 //! again, with the reason.
 
+mod accounts;
 mod assistant;
 mod comments;
 mod preferences;
@@ -42,6 +43,10 @@ pub(crate) fn routes() -> Router<Arc<Web>> {
         .route("/ui/sign-out", post(session::sign_out))
         .route("/ui/password", post(session::change_password))
         .route("/ui/sessions/end", post(session::end))
+        .route("/ui/users", post(accounts::create))
+        .route("/ui/users/{id}", post(accounts::update))
+        .route("/ui/tokens", post(session::create_token))
+        .route("/ui/tokens/revoke", post(session::revoke_token))
         .route("/ui/preferences", post(preferences::save))
         .route("/ui/assistant", post(assistant::ask))
         .route("/ui/assistant/delete", post(assistant::delete))

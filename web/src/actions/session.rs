@@ -1,19 +1,27 @@
-//! Signing in, up and out; sessions and the password.
+//! Signing in, up and out; sessions, tokens for programs, and the password.
 
 use std::time::Duration;
 
 use axum::response::{IntoResponse as _, Response};
 use http::{HeaderValue, header::SET_COOKIE};
-use slipway_proto::identity::v1::{
-    ChangePasswordRequest, EndAllSessionsRequest, EndSessionRequest, LogoutRequest,
-    RegisterRequest, StartBrowserSessionRequest,
+use jiff::{SignedDuration, Timestamp};
+use slipway_proto::{
+    identity::v1::{
+        ChangePasswordRequest, CreateTokenRequest, EndAllSessionsRequest, EndSessionRequest,
+        LogoutRequest, RegisterRequest, RevokeTokenRequest, StartBrowserSessionRequest, TokenScope,
+    },
+    time::to_proto,
 };
 use slipway_rpc::error::{Fault, Kind};
 
 use super::Sent;
 use crate::{
     answer::{redirect, refusal, status},
-    pages::sign_in as page,
+    pages::{
+        self,
+        profile::{SCOPES, new_token},
+        sign_in as page,
+    },
     place::local,
     times::read,
 };
@@ -132,4 +140,49 @@ pub(super) async fn end(sent: Sent) -> Response {
             sent.end(outcome).await
         }
     }
+}
+
+/// Creates a token for a program. The answer is a page and no redirect: it has the secret, which no
+/// address may have.
+pub(super) async fn create_token(sent: Sent) -> Response {
+    let name = sent.line("name");
+    let scope = SCOPES
+        .iter()
+        .find(|(value, ..)| *value == sent.fields.get("scope"));
+    let days = sent.fields.get("days").parse::<u16>().ok();
+    let expires_at = days.map(|days| {
+        let lasts = SignedDuration::from_hours(24 * i64::from(days));
+        to_proto(
+            sent.web
+                .clock
+                .now()
+                .saturating_add(lasts)
+                .unwrap_or(Timestamp::MAX),
+        )
+    });
+    let request = sent.request(CreateTokenRequest {
+        name: name.clone(),
+        scope: scope
+            .map_or(TokenScope::Unspecified, |(.., scope)| *scope)
+            .into(),
+        expires_at,
+    });
+    let identity = sent.services().identity.clone();
+    match { identity }.create_token(request).await {
+        Ok(answer) => {
+            let news = new_token(&name, &answer.into_inner().secret);
+            pages::with_news(&sent.back(), sent.web, sent.visitor, &news).await
+        }
+        Err(status) => sent.end(Err(status.into())).await,
+    }
+}
+
+pub(super) async fn revoke_token(sent: Sent) -> Response {
+    let request = sent.request(RevokeTokenRequest {
+        token_id: sent.line("id"),
+    });
+    let identity = sent.services().identity.clone();
+    let answer = { identity }.revoke_token(request).await;
+    let outcome = answer.map(|_| sent.back()).map_err(Fault::from);
+    sent.end(outcome).await
 }

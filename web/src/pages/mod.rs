@@ -1,12 +1,13 @@
 //! The pages. Each asks the services for what it shows, and renders it.
 
+pub(crate) mod accounts;
 mod activity;
 mod assistant;
 mod home;
 mod incidents;
 mod notifications;
 mod preferences;
-mod profile;
+pub(crate) mod profile;
 mod release;
 mod releases;
 pub(crate) mod sign_in;
@@ -18,7 +19,7 @@ use std::{collections::HashMap, sync::Arc};
 use axum::{extract::State, response::Response};
 use form_urlencoded::byte_serialize;
 use http::{StatusCode, Uri};
-use maud::Markup;
+use maud::{Markup, html};
 use slipway_proto::release::v1::{ListMyTasksRequest, MyTask, TaskStatus};
 use slipway_rpc::error::{Fault, Kind};
 
@@ -102,6 +103,26 @@ pub(crate) async fn at(
     }
 }
 
+/// The page at this address, with something in front of it that is shown only once.
+pub(crate) async fn with_news(
+    address: &str,
+    web: Arc<Web>,
+    visitor: Visitor,
+    news: &Markup,
+) -> Response {
+    let Some(user) = visitor.user else {
+        return redirect("/sign-in");
+    };
+    let visit = Visit::to(address, web, user, visitor.outbound);
+    // The news are gone with this answer, so they are shown also if the page cannot be.
+    let (title, content) = match page(&visit).await {
+        Ok(Page { title, content }) => (title, content),
+        Err(_) => ("Done".to_owned(), html! {}),
+    };
+    let content = html! { (news) (content) };
+    answer::page(StatusCode::OK, layout::page(&visit, &title, &content))
+}
+
 async fn page(visit: &Visit) -> Result<Page, Fault> {
     match Place::of(&visit.path) {
         Some(Place::Releases) => releases::page(visit).await,
@@ -113,6 +134,7 @@ async fn page(visit: &Visit) -> Result<Page, Fault> {
         Some(Place::Assistant) => assistant::page(visit).await,
         Some(Place::Profile) => profile::page(visit).await,
         Some(Place::Incidents) => incidents::page(visit).await,
+        Some(Place::Accounts) => accounts::page(visit).await,
         Some(Place::Home | Place::SignIn | Place::SignUp) | None => home::page(visit).await,
     }
 }

@@ -1,17 +1,31 @@
-//! The visitor's account: password and sessions.
+//! The visitor's account: password, tokens for programs, and sessions.
 
 use maud::{Markup, html};
-use slipway_proto::identity::v1::{GetMeRequest, ListSessionsRequest, SessionKind, SessionSummary};
+use slipway_proto::identity::v1::{
+    GetMeRequest, ListSessionsRequest, ListTokensRequest, ProgramToken, SessionKind,
+    SessionSummary, TokenScope,
+};
 use slipway_rpc::error::Fault;
 
 use super::Page;
 use crate::{
     parts::{Input, button, input, more, person},
-    times::when,
+    times::{read, when},
     visit::Visit,
 };
 
 const PASSWORD: &str = "/ui/password";
+const TOKENS: &str = "/ui/tokens";
+
+/// What a token for programs allows: the value of the field, and its name.
+pub(crate) const SCOPES: [(&str, &str, TokenScope); 3] = [
+    ("READ", "read", TokenScope::Read),
+    ("WORK", "do what a developer does", TokenScope::Work),
+    ("ADMIN", "do everything that I may", TokenScope::Admin),
+];
+
+/// How many days a token can be valid.
+const DAYS: [&str; 4] = ["7", "30", "90", "365"];
 
 pub(super) async fn page(visit: &Visit) -> Result<Page, Fault> {
     let me = async {
@@ -32,7 +46,16 @@ pub(super) async fn page(visit: &Visit) -> Result<Page, Fault> {
             .await?;
         Ok(answer.into_inner())
     };
-    let (me, sessions) = tokio::try_join!(me, sessions)?;
+    let tokens = async {
+        let request = visit.request(ListTokensRequest {
+            page_size: 200,
+            page_token: String::new(),
+        });
+        let identity = visit.services().identity.clone();
+        let answer = { identity }.list_tokens(request).await?;
+        Ok(answer.into_inner().tokens)
+    };
+    let (me, sessions, tokens) = tokio::try_join!(me, sessions, tokens)?;
     Page::new(
         "Profile",
         html! {
@@ -66,6 +89,12 @@ pub(super) async fn page(visit: &Visit) -> Result<Page, Fault> {
                 }))
             }
             section {
+                h2 #tokens { "Tokens for programs" }
+                @if tokens.is_empty() { p.empty { "None. A program that works for you gets one here, and needs no password." } }
+                ul.list { @for token in &tokens { li.card { (token_row(visit, token)) } } }
+                (create_token(visit))
+            }
+            section {
                 h2 { "Sessions" }
                 ul.list { @for session in &sessions.sessions { li.card { (row(visit, session)) } } }
                 (more(visit, &sessions.next_page_token, "Older sessions"))
@@ -73,6 +102,82 @@ pub(super) async fn page(visit: &Visit) -> Result<Page, Fault> {
             }
         },
     )
+}
+
+fn token_row(visit: &Visit, token: &ProgramToken) -> Markup {
+    let scope = SCOPES.iter().find(|(.., scope)| *scope == token.scope());
+    let is_expired = read(token.expires_at.as_ref()).is_some_and(|end| end <= visit.now);
+    html! {
+        div.row {
+            div {
+                h3.title { bdi { (token.name) } }
+                p.facts {
+                    @if is_expired { span.state.todo { "Expired" } " " }
+                    code { (token.prefix) "…" }
+                    " " span { (scope.map_or("", |(_, name, _)| name)) }
+                    " " span { "created " (when(token.created_at.as_ref(), visit.now)) }
+                    " " span {
+                        @if token.last_used_at.is_some() { "last used " (when(token.last_used_at.as_ref(), visit.now)) }
+                        @else { "never used" }
+                    }
+                    " " span { "until " (when(token.expires_at.as_ref(), visit.now)) }
+                }
+            }
+            div.does {
+                (visit.form("/ui/tokens/revoke", "act", &html! {
+                    input type="hidden" name="id" value=(token.id);
+                    (button("Revoke", "danger"))
+                }))
+            }
+        }
+    }
+}
+
+fn create_token(visit: &Visit) -> Markup {
+    let value = |name, otherwise| visit.typed(TOKENS, name, otherwise);
+    html! {
+        details.card open[visit.is_again(TOKENS)] {
+            summary { "Create a token" }
+            (visit.form(TOKENS, "stack", &html! {
+                (input(&Input {
+                    label: "Name: which program is it for?",
+                    name: "name",
+                    value: value("name", ""),
+                    ..Input::default()
+                }))
+                div.pair {
+                    label.field {
+                        span { "It may" }
+                        select name="scope" {
+                            @for (scope, name, _) in SCOPES {
+                                option value=(scope) selected[scope == value("scope", "READ")] { (name) }
+                            }
+                        }
+                    }
+                    label.field {
+                        span { "Valid for" }
+                        select name="days" {
+                            @for days in DAYS {
+                                option value=(days) selected[days == value("days", "90")] { (days) " days" }
+                            }
+                        }
+                    }
+                }
+                (button("Create the token", "main"))
+            }))
+        }
+    }
+}
+
+/// A new token, which is shown only now.
+pub(crate) fn new_token(name: &str, secret: &str) -> Markup {
+    html! {
+        section.card.now role="status" {
+            h2.title { "The token for " bdi { (name) } }
+            p { code.secret { (secret) } }
+            p.hint { "Copy it now: it is shown only this once. The program sends it as " code { "Authorization: Bearer …" } "." }
+        }
+    }
 }
 
 fn row(visit: &Visit, session: &SessionSummary) -> Markup {

@@ -422,6 +422,7 @@ async fn who_prefers_html_gets_a_page_and_others_what_the_api_answers() -> anyho
         "/activity",
         "/notifications",
         "/admin/incidents",
+        "/admin/users",
     ] {
         for (accept, is_page) in [
             (HTML, true),
@@ -627,5 +628,81 @@ async fn an_account_is_created_and_kept_by_forms() -> anyhow::Result<()> {
         "/sign-in",
     );
     leads(&ada.open("/").await?, "/sign-in");
+    Ok(())
+}
+
+#[tokio::test]
+async fn an_admin_creates_and_disables_accounts() -> anyhow::Result<()> {
+    let (server, team) = start(1).await?;
+    let mut admin = PlainBrowser::new(&server.http);
+    admin.sign_in("admin", ADMIN_PASSWORD).await?;
+    let created = [
+        ("back", "/admin/users"),
+        ("username", "eve"),
+        ("email", "eve@example.com"),
+        ("password", PASSWORD),
+        ("role", "DEVELOPER"),
+    ];
+    leads(&admin.send("/ui/users", &created).await?, "/admin/users");
+    let refused = admin.send("/ui/users", &created).await?;
+    shows(&refused, 409, &["value=\"eve@example.com\""]);
+    let page = admin.open("/admin/users?q=eve&role=DEVELOPER").await?;
+    shows(&page, 200, &["eve@example.com", "Make admin", "Disable"]);
+    assert!(!page.text.contains("dev-0@"), "{}", page.text);
+
+    let mut eve = PlainBrowser::new(&server.http);
+    eve.sign_in("eve", PASSWORD).await?;
+    shows(&eve.open("/admin/users").await?, 403, &["Not allowed"]);
+    let users = team.admin.get("/admin/users?q=eve").await?.expect(200);
+    let user = format!("/ui/users/{}", id(&users["items"][0]));
+    let disable = [("back", "/admin/users"), ("disabled", "true")];
+    shows(&eve.send(&user, &disable).await?, 403, &["Not allowed"]);
+    leads(&admin.send(&user, &disable).await?, "/admin/users");
+    let page = admin.open("/admin/users?state=DISABLED").await?;
+    shows(&page, 200, &["eve@example.com", "Enable"]);
+    let admins = team.admin.get("/admin/users?role=ADMIN").await?.expect(200);
+    let last = format!("/ui/users/{}", id(&admins["items"][0]));
+    shows(&admin.send(&last, &disable).await?, 409, &["last admin"]);
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_token_for_a_program_is_shown_once() -> anyhow::Result<()> {
+    let (server, _team) = start(1).await?;
+    let mut browser = PlainBrowser::new(&server.http);
+    browser.sign_in("dev-0", PASSWORD).await?;
+    let form = [
+        ("back", "/profile"),
+        ("name", "deploy <script>"),
+        ("scope", "READ"),
+        ("days", "30"),
+    ];
+    let created = browser.send("/ui/tokens", &form).await?;
+    shows(
+        &created,
+        200,
+        &["shown only this once", "deploy &lt;script&gt;"],
+    );
+    let secret = created.text.split("slp_").nth(1).unwrap();
+    let secret = format!("slp_{}", secret.split('<').next().unwrap());
+    let program = slipway_tests::Client::new(&server.http).with_token(&secret);
+    let _ = program.get("/auth/me").await?.expect(200);
+    let profile = browser.open("/profile").await?;
+    shows(
+        &profile,
+        200,
+        &["deploy &lt;script&gt;", "30 days", "Revoke"],
+    );
+    assert!(!profile.text.contains(&secret), "{}", profile.text);
+    shows(&browser.send("/ui/tokens", &form).await?, 409, &["deploy"]);
+
+    let token = profile.text.split("name=\"id\" value=\"").nth(1).unwrap();
+    let token = token.split('"').next().unwrap();
+    let revoke = [("back", "/profile"), ("id", token)];
+    leads(
+        &browser.send("/ui/tokens/revoke", &revoke).await?,
+        "/profile",
+    );
+    program.get("/auth/me").await?.refused(401, "TOKEN_REVOKED");
     Ok(())
 }

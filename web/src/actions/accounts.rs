@@ -1,0 +1,44 @@
+//! Accounts of others, for administrators.
+
+use axum::{extract::Path, response::Response};
+use slipway_proto::{
+    common::v1::Role,
+    identity::v1::{CreateAccountRequest, UpdateAccountRequest},
+};
+use slipway_rpc::error::Fault;
+
+use super::Sent;
+use crate::pages::accounts::ROLES;
+
+pub(super) async fn create(sent: Sent) -> Response {
+    let request = sent.request(CreateAccountRequest {
+        username: sent.line("username"),
+        email: sent.line("email"),
+        password: sent.fields.get("password").to_owned(),
+        role: role(&sent).into(),
+    });
+    let answer = sent.services().identity.clone();
+    let answer = { answer }.create_account(request).await;
+    let outcome = answer.map(|_| sent.back()).map_err(Fault::from);
+    sent.end(outcome).await
+}
+
+/// Changes what the form names.
+pub(super) async fn update(Path(id): Path<String>, sent: Sent) -> Response {
+    let disabled = sent.fields.filled("disabled");
+    let request = sent.request(UpdateAccountRequest {
+        id,
+        role: role(&sent).into(),
+        disabled: disabled.map(|disabled| disabled == "true"),
+    });
+    let answer = sent.services().identity.clone();
+    let answer = { answer }.update_account(request).await;
+    let outcome = answer.map(|_| sent.back()).map_err(Fault::from);
+    sent.end(outcome).await
+}
+
+fn role(sent: &Sent) -> Role {
+    let chosen = sent.line("role");
+    let role = ROLES.iter().find(|(value, ..)| *value == chosen);
+    role.map_or(Role::Unspecified, |(.., role)| *role)
+}
