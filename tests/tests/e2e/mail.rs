@@ -43,10 +43,13 @@ async fn without_a_mail_server_an_assignment_and_a_hotfix_are_files() {
         &slipway_tests::team::task_ids(&release)[0],
         &team.developers[0],
     );
+    // Each is waited for: what is not true any more is not mailed.
+    mail(&server, "Task for you: task 0 (Spring)", "dev-0").await;
     for step in ["start", "complete"] {
         let done = developer.patch(&format!("/tasks/{task}/{step}")).await;
         let _ = done.unwrap().expect(200);
     }
+    titled(&server, "All tasks are completed: Spring").await;
     let release = format!("/releases/{}", slipway_tests::team::id(&release));
     let done = team.admin.patch(&format!("{release}/complete")).await;
     let _ = done.unwrap().expect(200);
@@ -72,6 +75,17 @@ async fn without_a_mail_server_an_assignment_and_a_hotfix_are_files() {
             "{mail}"
         );
     }
+}
+
+/// The mail with this subject, once it exists.
+async fn titled(server: &Process, subject: &str) -> String {
+    let subject = format!("Subject: {subject}\r\n");
+    let mail = until(async || {
+        let mails = files(server.data.path());
+        let found = mails.iter().find(|mail| mail.contains(&subject));
+        found.cloned().ok_or(mails)
+    });
+    mail.await.unwrap()
 }
 
 /// The mail with this subject to this address, once it exists.
@@ -117,28 +131,21 @@ async fn owners_are_mailed_on_their_turn_and_the_admin_at_the_end() {
         assert!(mail.contains(place) && mail.contains(start), "{mail}");
         assert!(mail.contains("due Saturday, 5 January 2030, 16:00 UTC"));
     }
-    for (task, developer) in slipway_tests::team::task_ids(&release)
-        .iter()
-        .zip(&team.developers)
-    {
+    let tasks = slipway_tests::team::task_ids(&release);
+    let complete = async |n: usize| {
         for step in ["start", "complete"] {
-            let done = developer.patch(&format!("/tasks/{task}/{step}")).await;
+            let path = format!("/tasks/{}/{step}", tasks[n]);
+            let done = team.developers[n].patch(&path).await;
             let _ = done.unwrap().expect(200);
         }
-    }
+    };
+    complete(0).await;
+    // Once the task is started, this is not mailed any more.
     let turn = mail(&server, "Your turn: task 2 (Spring)", "dev-1").await;
     assert!(turn.contains("It can start now"), "{turn}");
     assert!(turn.contains("due Saturday, 5 January 2030, 16:00 UTC"));
-    let admin = until(async || {
-        let mails = files(server.data.path());
-        let done = "Subject: All tasks are completed: Spring\r\n";
-        mails
-            .iter()
-            .find(|m| m.contains(done))
-            .cloned()
-            .ok_or(mails)
-    });
-    let admin = admin.await.unwrap();
+    complete(1).await;
+    let admin = titled(&server, "All tasks are completed: Spring").await;
     assert!(admin.contains("dev-1 completed the last one"), "{admin}");
     let written = files(server.data.path());
     let turns = written.iter().filter(|m| m.contains("Subject: Your turn"));
