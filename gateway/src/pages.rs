@@ -20,7 +20,7 @@ use http::{
 };
 use slipway_rpc::error::Fault;
 use tower::ServiceExt as _;
-use web::{Cookies, Services, Web};
+use web::{Cookies, Refused, Services, Web};
 
 use crate::{
     accept::prefers_html,
@@ -70,7 +70,10 @@ pub(crate) async fn beside(State(pages): State<Router>, request: Request, next: 
     let has_page = web::has_page(method, uri.path());
     let instead = prefers_html && reads && !is_for_programs(uri);
     if web::answers(method, uri.path(), prefers_html) {
-        let Ok(response) = pages.oneshot(request).await;
+        let Ok(mut response) = pages.oneshot(request).await;
+        if let Some(Refused(fault)) = response.extensions_mut().remove() {
+            Problem::from(fault).add_retry(response.headers_mut());
+        }
         return shown(response, |_| true);
     }
     let mut response = next.run(request).await;

@@ -181,6 +181,16 @@ impl Problem {
     }
 
     /// The value of `Retry-After` in seconds, if the status needs one.
+    /// Adds when to try again, and the limit that was reached.
+    pub(crate) fn add_retry(&self, headers: &mut http::HeaderMap) {
+        if let Some(seconds) = self.retry_after() {
+            headers.insert(RETRY_AFTER, seconds.into());
+            if self.status == StatusCode::TOO_MANY_REQUESTS {
+                add_rate_limit(headers, &self.fault, seconds);
+            }
+        }
+    }
+
     fn retry_after(&self) -> Option<u64> {
         let waits = matches!(
             self.status,
@@ -225,12 +235,7 @@ impl IntoResponse for Problem {
         if self.fault.code == CODED {
             headers.insert(ACCEPT_ENCODING, HeaderValue::from_static("identity"));
         }
-        if let Some(seconds) = self.retry_after() {
-            headers.insert(RETRY_AFTER, seconds.into());
-            if self.status == StatusCode::TOO_MANY_REQUESTS {
-                add_rate_limit(headers, &self.fault, seconds);
-            }
-        }
+        self.add_retry(headers);
         response
     }
 }

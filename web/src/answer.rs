@@ -33,6 +33,17 @@ pub(crate) fn page(status: StatusCode, page: Markup) -> Response {
     (status, headers, page.into_string()).into_response()
 }
 
+/// Why a page says that something was refused, in its extensions: the gateway tells clients by
+/// headers when to try again.
+#[derive(Clone)]
+pub struct Refused(pub Fault);
+
+/// A page with the reason of a refusal in its extensions.
+pub(crate) fn refused(fault: &Fault, mut page: Response) -> Response {
+    page.extensions_mut().insert(Refused(fault.clone()));
+    page
+}
+
 /// Leads to another page with a GET.
 pub(crate) fn redirect(address: &str) -> Response {
     match HeaderValue::try_from(address) {
@@ -52,7 +63,7 @@ pub fn refusal(fault: &Fault) -> Response {
         p { (told(fault).detail) }
         p { a.button href="/" { "Go to my work" } }
     };
-    let mut response = page(status(fault), layout::bare(title, &content));
+    let mut response = refused(fault, page(status(fault), layout::bare(title, &content)));
     // A response that replaces one of the API has to set them itself.
     set_policy(response.headers_mut());
     response
@@ -97,5 +108,7 @@ fn set_policy(headers: &mut HeaderMap) {
         (REFERRER_POLICY, REFERRER),
         (X_FRAME_OPTIONS, HeaderValue::from_static("DENY")),
     ];
-    headers.extend(headers_of_pages);
+    for (name, value) in headers_of_pages {
+        headers.insert(name, value);
+    }
 }

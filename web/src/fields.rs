@@ -1,6 +1,9 @@
 //! Fields of a form or a query.
 
-use form_urlencoded::{Serializer, parse};
+use form_urlencoded::{Serializer, byte_serialize, parse};
+
+/// The most fields of a form; the largest form of a page has some dozens.
+const MOST: usize = 1_000;
 
 /// Names and values, in order.
 #[derive(Debug, Clone, Default)]
@@ -14,7 +17,20 @@ impl Fields {
             let value = value.replace("\r\n", "\n");
             (name.into_owned(), value)
         });
-        Self(fields.collect())
+        Self(fields.take(MOST + 1).collect())
+    }
+
+    /// Whether there were more fields than a form can have. Then the last ones are missing.
+    pub(crate) fn are_too_many(&self) -> bool {
+        self.0.len() > MOST
+    }
+
+    /// Bytes that they have in a form.
+    pub(crate) fn encoded_len(&self) -> usize {
+        let texts = self.iter().flat_map(|(name, value)| [name, value]);
+        let encoded =
+            texts.map(|text| byte_serialize(text.as_bytes()).map(str::len).sum::<usize>());
+        encoded.sum()
     }
 
     /// The value of a field; empty if there is none.

@@ -40,7 +40,10 @@ use slipway_proto::{
 use slipway_rpc::{error::Fault, grpc::Link};
 use slipway_runtime::clock::SharedClock;
 
-pub use self::{answer::refusal, visit::Visitor};
+pub use self::{
+    answer::{Refused, refusal},
+    visit::Visitor,
+};
 
 /// What the pages need.
 pub struct Web {

@@ -4,7 +4,9 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize, de::IgnoredAny};
 use serde_json::Value;
 use slipway_bus::{Actor, Event};
-use slipway_proto::events::{CommentedTask, FORUM, RELEASES, UserRef};
+use slipway_proto::events::{
+    CommentEditedEvent, CommentedTask, FORUM, Payload as _, RELEASES, UserRef,
+};
 use uuid::Uuid;
 
 use super::sentence::{self, Who};
@@ -114,12 +116,10 @@ pub(crate) fn commented_task(event: &Event) -> Option<CommentedTask> {
 /// The payload without private data; `null` if it is not JSON.
 fn public_data(event: &Event) -> String {
     const NOTHING: &str = "null";
-    if event.event_type.starts_with("user.") {
-        // Events about accounts contain the email address, for the services that send mail. Every
-        // signed-in user can read the feed, so the address is removed here.
+    if let Some(field) = private_field(event) {
         return match serde_json::from_slice(&event.data) {
             Ok(Value::Object(mut payload)) => {
-                payload.remove("email");
+                payload.remove(field);
                 Value::Object(payload).to_string()
             }
             _ => NOTHING.to_owned(),
@@ -131,6 +131,17 @@ fn public_data(event: &Event) -> String {
     ) {
         (Ok(_), Ok(text)) => text.to_owned(),
         _ => NOTHING.to_owned(),
+    }
+}
+
+/// What every signed-in user would read in the feed and must not: an email address, which the event
+/// has for the services that send mail, and what the author of a comment took back, which is for
+/// the audit trail.
+fn private_field(event: &Event) -> Option<&'static str> {
+    match event.event_type.as_str() {
+        CommentEditedEvent::TYPE => Some("previousExcerpt"),
+        kind if kind.starts_with("user.") => Some("email"),
+        _ => None,
     }
 }
 
@@ -181,6 +192,30 @@ mod tests {
             plan_tasks: None,
         };
         event(&payload, release_id, actor)
+    }
+
+    #[test]
+    fn what_an_author_took_back_does_not_reach_the_feed() {
+        let user = UserRef {
+            id: Uuid::from_u128(1),
+            username: "ada".into(),
+        };
+        let payload = CommentEditedEvent {
+            task: CommentedTask {
+                id: Uuid::from_u128(3),
+                title: "Build".into(),
+                release_id: Uuid::from_u128(4),
+                release_name: "Spring".into(),
+                assignee: user.clone(),
+            },
+            comment_id: Uuid::from_u128(5),
+            author: user,
+            previous_excerpt: "hunter2".into(),
+            excerpt: "…".into(),
+        };
+        let event = event(&payload, Uuid::from_u128(3), &Actor::System);
+        assert!(!public_data(&event).contains("hunter2"));
+        assert!(public_data(&event).contains("…"));
     }
 
     #[test]

@@ -9,6 +9,7 @@ pub mod dead_letters;
 pub mod generate;
 pub mod healthcheck;
 pub mod import;
+mod interrupts;
 mod json;
 mod number;
 pub mod secrets;

@@ -353,22 +353,28 @@ async fn a_command_that_signs_in_signs_out() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn ctrl_c_ends_watch_silently() {
+async fn a_signal_ends_watch_silently_and_signs_out() {
     let server = Process::start().await.unwrap();
     let admin = server.admin().await.unwrap();
-    let sessions = count(&admin, "/auth/sessions").await;
+    for signal in ["-INT", "-TERM", "-HUP"] {
+        ends_watch(&server, &admin, signal).await;
+    }
+}
+
+async fn ends_watch(server: &Process, admin: &Client, signal: &str) {
+    let sessions = count(admin, "/auth/sessions").await;
     let mut child = spawn(&server.http, Path::new("."), &["watch", "--after", "0"]);
     let mut lines = BufReader::new(child.stdout.take().unwrap()).lines();
     // It then waits for the next entry.
     lines.next_line().await.unwrap().unwrap();
     let pid = child.id().unwrap().to_string();
-    let sent = Command::new("kill").args(["-INT", &pid]).status().await;
+    let sent = Command::new("kill").args([signal, &pid]).status().await;
     assert!(sent.unwrap().success());
     let ended = tokio::time::timeout(TIMEOUT, child.wait_with_output()).await;
     let ended = ended.unwrap().unwrap();
     assert!(ended.status.success());
     assert_eq!(String::from_utf8_lossy(&ended.stderr), "");
-    assert_eq!(count(&admin, "/auth/sessions").await, sessions);
+    assert_eq!(count(admin, "/auth/sessions").await, sessions);
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -6,7 +6,7 @@ use slipway_proto::identity::v1::{
     GetMeRequest, LoginRequest, identity_service_client::IdentityServiceClient,
 };
 use slipway_rpc::{error::Fault, grpc::Outbound};
-use slipway_tests::{Answer, Options, Process, Team, team::PASSWORD};
+use slipway_tests::{Answer, Options, PlainBrowser, Process, Team, team::PASSWORD};
 use tonic::transport::{Channel, Endpoint};
 
 async fn channel(server: &Process) -> anyhow::Result<Channel> {
@@ -115,6 +115,18 @@ async fn sign_ins_from_one_address_have_a_rate_of_their_own() -> anyhow::Result<
     };
     let refused = Fault::from(identity.login(login).await.unwrap_err());
     assert_eq!(refused.code, "TOO_MANY_REQUESTS");
+    // The page says the same, with the same headers.
+    let mut browser = PlainBrowser::new(&server.http);
+    let form = [("name", "dev-0"), ("password", PASSWORD)];
+    let page = browser.send("/ui/sign-in", &form).await?;
+    assert_eq!(page.status, 429, "{}", page.text);
+    for (name, value) in [
+        ("ratelimit-policy", "\"default\";q=10;w=60"),
+        ("content-type", "text/html; charset=utf-8"),
+    ] {
+        assert_eq!(page.header(name), value);
+    }
+    assert!(page.header("retry-after").parse::<u64>()? > 0);
     // Who is signed in is not affected.
     for client in [&team.admin, &team.developers[0]] {
         client.get("/auth/me").await?.expect(200);

@@ -5,7 +5,7 @@ use std::time::Duration;
 use axum::response::Response;
 use slipway_proto::chat::v1::{CreateSessionRequest, DeleteSessionRequest, SendMessageRequest};
 use slipway_rpc::{error::Fault, grpc::Outbound};
-use slipway_runtime::text::shortened;
+use slipway_runtime::text::{check_line, shortened};
 
 use super::Sent;
 
@@ -47,10 +47,16 @@ async fn begin(sent: &Sent) -> Result<String, Fault> {
     let Some(line) = question.lines().next() else {
         return Err(Fault::invalid_field("content", "must not be empty"));
     };
+    // A title is one line of plain characters, and a question need not be.
+    let plain = |c: char| check_line(c.encode_utf8(&mut [0; 4])).is_ok();
+    let line: String = line
+        .chars()
+        .map(|c| if plain(c) { c } else { ' ' })
+        .collect();
     let mut outbound = sent.outbound();
     outbound.idempotency_key = outbound.idempotency_key.map(|key| key + "-session");
     let request = outbound.request(CreateSessionRequest {
-        title: shortened(line, LONGEST_TITLE).into_owned(),
+        title: shortened(line.trim(), LONGEST_TITLE).into_owned(),
     });
     let answer = sent.services().chat.clone().create_session(request).await?;
     Ok(answer.into_inner().session.unwrap_or_default().id)

@@ -89,11 +89,20 @@ impl FromRequest<Arc<Web>> for Sent {
         let action = parts.uri.path().to_owned();
         let body = Bytes::from_request(Request::from_parts(parts, body), web).await;
         let body = body.map_err(|error| refusal(&Fault::internal(error)))?;
+        let fields = Fields::parse(&body);
+        if fields.are_too_many() {
+            let text = "The form has more fields than any form of a page.";
+            return Err(refusal(&Fault::new(
+                Kind::Invalid,
+                "INVALID_ARGUMENT",
+                text,
+            )));
+        }
         Ok(Self {
             web: Arc::clone(web),
             visitor,
             action,
-            fields: Fields::parse(&body),
+            fields,
         })
     }
 }
@@ -157,11 +166,14 @@ impl Sent {
             }
             Err(fault) => fault,
         };
-        let again = Again {
+        let mut again = Again {
             action: self.action,
             fields: self.fields,
             fault,
         };
+        if self.visitor.user.is_none() && !pages::sign_in::keeps(&again) {
+            again.fault.detail = "You are not signed in any more, so this was not sent.".to_owned();
+        }
         pages::at(back, self.web, self.visitor, Some(again)).await
     }
 }

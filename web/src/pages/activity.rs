@@ -125,7 +125,7 @@ fn row(visit: &Visit, entry: &ActivityEntry) -> Markup {
 /// The page of what an entry is about.
 fn about(entry: &ActivityEntry) -> Option<String> {
     let data: Value = serde_json::from_str(&entry.data_json).unwrap_or_default();
-    let task = data["taskId"].as_str();
+    let task = data["task"]["id"].as_str();
     match entry.r#type.split('.').next()? {
         "task" if entry.r#type != "task.deleted" => Some(format!("/tasks/{}", entry.subject)),
         "comment" => task.map(|task| format!("/tasks/{task}/comments#comment-{}", entry.subject)),

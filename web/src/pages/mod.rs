@@ -93,7 +93,11 @@ pub(crate) async fn at(
     match page(&visit).await {
         Ok(Page { title, content }) => {
             let status = refused.as_ref().map_or(StatusCode::OK, status);
-            answer::page(status, layout::page(&visit, &title, &content))
+            let page = answer::page(status, layout::page(&visit, &title, &content));
+            match &refused {
+                Some(fault) => answer::refused(fault, page),
+                None => page,
+            }
         }
         Err(fault) if fault.kind == Kind::Unauthenticated => {
             sign_in::sign_in(StatusCode::UNAUTHORIZED, address, "", Some(&fault), None)

@@ -6,7 +6,7 @@ use maud::{Markup, html};
 use slipway_rpc::error::Fault;
 
 use crate::{
-    answer::page,
+    answer::{self, page},
     fields::Fields,
     layout::bare,
     parts::{Input, area, button, input, refused},
@@ -23,14 +23,13 @@ pub(crate) struct Draft {
 const ACTION: &str = "draft";
 const FIELD: &str = "draft.";
 
+/// The most bytes of a draft: it is sent again with the sign-in, whose body can have 256 KiB.
+const LARGEST_DRAFT: usize = 200 * 1024;
+
 impl Draft {
     /// What was sent, without passwords.
     pub(crate) fn of(again: &Again) -> Option<Self> {
-        let is_secret = ["/ui/password", "/ui/sign-"];
-        if is_secret
-            .iter()
-            .any(|start| again.action.starts_with(start))
-        {
+        if !keeps(again) {
             return None;
         }
         let fields = again.fields.iter();
@@ -65,6 +64,15 @@ impl Draft {
             }
         }
     }
+}
+
+/// Whether a form is kept as a draft: not one with passwords, and not one that the sign-in could
+/// not take.
+pub(crate) fn keeps(again: &Again) -> bool {
+    let is_secret = ["/ui/password", "/ui/sign-", "/ui/users"];
+    let mut is_secret = is_secret.iter();
+    !is_secret.any(|start| again.action.starts_with(start))
+        && again.fields.encoded_len() <= LARGEST_DRAFT
 }
 
 /// The page after a sign-in with a draft: a click sends it.
@@ -123,7 +131,7 @@ pub(crate) fn sign_in(
             "Whoever started this server has the account “admin”. Its password was printed at the first start."
         }
     };
-    page(status, bare("Sign in", &content))
+    shown(status, fault, bare("Sign in", &content))
 }
 
 /// The page to create an account.
@@ -158,5 +166,13 @@ pub(crate) fn sign_up(status: StatusCode, typed: &Fields, fault: Option<&Fault>)
         }
         p { "You have one? " a href="/sign-in" { "Sign in" } "." }
     };
-    page(status, bare("Create an account", &content))
+    shown(status, fault, bare("Create an account", &content))
+}
+
+fn shown(status: StatusCode, fault: Option<&Fault>, content: Markup) -> Response {
+    let page = page(status, content);
+    match fault {
+        Some(fault) => answer::refused(fault, page),
+        None => page,
+    }
 }

@@ -145,7 +145,7 @@ fn acts(visit: &Visit, comment: &Comment) -> Markup {
             details.inline open[visit.is_again(&delete)] {
                 summary { "Delete" }
                 (visit.form(&delete, "stack", &html! {
-                    p.hint { "Its text and author are removed for good. The replies stay." }
+                    p.hint { "Its text and author are removed from the discussion. The replies stay, and so does what the activity feed told of it." }
                     (button("Delete the comment", "danger"))
                 }))
             }

@@ -13,15 +13,15 @@ use serde_json::Value;
 use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
-use self::{
-    interrupt::Interrupts, plan::Plan, report::Report, requests::NewRelease, users::NewUser,
+use self::{plan::Plan, report::Report, requests::NewRelease, users::NewUser};
+use super::{
+    client::{Client, ClientArgs, ClientError, User, signed_in},
+    interrupts::Interrupts,
 };
-use super::client::{Client, ClientArgs, ClientError, User, signed_in};
 use crate::{UsageError, config::Layers, output, paths, text::escape};
 
 mod earlier;
 mod faults;
-mod interrupt;
 mod passwords;
 mod plan;
 mod report;

@@ -9,6 +9,7 @@ use tokio_util::sync::CancellationToken;
 use self::{follow::Follower, output::Output};
 use super::{
     client::{Client, ClientArgs, sign_in},
+    interrupts::Interrupts,
     number,
 };
 use crate::config::Layers;
@@ -59,19 +60,27 @@ impl WatchArgs {
 /// How long the thread that follows the stream may take to end.
 const LEAVING: Duration = Duration::from_millis(500);
 
-/// Follows the activity stream until Ctrl-C, or until the output is closed.
+/// Follows the activity stream until a signal ends it, or until the output is closed.
 ///
 /// # Errors
 /// If the server cannot be reached at first, or refuses at any time.
 pub async fn run(args: &WatchArgs, layers: &Layers) -> anyhow::Result<()> {
-    let (client, _) = sign_in(&args.client, layers).await?;
+    let mut interrupts = Interrupts::listen()?;
+    let (client, _) = tokio::select! {
+        signed_in = sign_in(&args.client, layers) => signed_in?,
+        () = interrupts.recv() => return Ok(()),
+    };
     let client = Arc::new(client);
-    let ended = watch(args, Arc::clone(&client)).await;
+    let ended = watch(args, Arc::clone(&client), interrupts).await;
     client.sign_out().await;
     ended
 }
 
-async fn watch(args: &WatchArgs, client: Arc<Client>) -> anyhow::Result<()> {
+async fn watch(
+    args: &WatchArgs,
+    client: Arc<Client>,
+    mut interrupts: Interrupts,
+) -> anyhow::Result<()> {
     let args = args.clone();
     // On a thread of its own: a write blocks while nobody reads the output, and signals must still
     // be handled.
@@ -86,16 +95,16 @@ async fn watch(args: &WatchArgs, client: Arc<Client>) -> anyhow::Result<()> {
             }
         })
     });
-    let left = tokio::select! {
+    tokio::select! {
         ended = &mut following => return ended?,
-        () = reader_left() => Ok(()),
-        interrupted = tokio::signal::ctrl_c() => interrupted,
+        () = reader_left() => {}
+        () = interrupts.recv() => {}
     };
     // The thread must leave the runtime before the runtime ends. A thread blocked in a write is not
     // in the runtime.
     stop.cancel();
     let _ended = tokio::time::timeout(LEAVING, following).await;
-    Ok(left?)
+    Ok(())
 }
 
 async fn follow(args: &WatchArgs, client: &Client) -> anyhow::Result<()> {

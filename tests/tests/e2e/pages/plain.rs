@@ -233,6 +233,12 @@ async fn a_discussion_is_held_by_forms() -> anyhow::Result<()> {
         .await?;
     shows(&empty, 400, &["The text"]);
 
+    team.admin
+        .seen(|entry| entry["subject"] == reply.as_str())
+        .await?;
+    let link = format!("href=\"{page}#comment-{first}\"");
+    shows(&ada.open("/activity").await?, 200, &[&link]);
+
     let edit = format!("/ui/comments/{first}/edit");
     let fields = [("back", &*page), ("content", "Two"), ("revision", "1")];
     leads(
@@ -704,5 +710,23 @@ async fn a_token_for_a_program_is_shown_once() -> anyhow::Result<()> {
         "/profile",
     );
     program.get("/auth/me").await?.refused(401, "TOKEN_REVOKED");
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_form_of_endless_fields_is_refused_and_a_huge_one_is_not_repeated() -> anyhow::Result<()>
+{
+    let (server, _team) = start(1).await?;
+    let mut browser = PlainBrowser::new(&server.http);
+    let fields = vec![("a", ""); 20_000];
+    let refused = browser.send("/ui/releases", &fields).await?;
+    shows(&refused, 400, &["more fields than any form"]);
+    assert!(refused.text.len() < 10_000);
+    // The sign-in could not take this as a draft.
+    let text = "x".repeat(300_000);
+    let form = [("back", "/releases"), ("name", "Spring"), ("rows", &text)];
+    let refused = browser.send("/ui/releases", &form).await?;
+    shows(&refused, 401, &["so this was not sent", "Sign in"]);
+    assert!(refused.text.len() < 10_000);
     Ok(())
 }
