@@ -9,7 +9,7 @@ use std::{
 fn main() {
     println!("cargo::rerun-if-changed=build.rs");
     if let Some(commit) = git_dir().and_then(|dir| commit(&dir)) {
-        println!("cargo::rustc-env=SLIPWAY_BUILD_COMMIT={commit}");
+        println!("cargo::rustc-env=BUILD_COMMIT={commit}");
     }
 }
 

@@ -4,7 +4,7 @@
 pub(crate) const VERSION: &str = env!("CARGO_PKG_VERSION");
 
 /// The commit that it was built from, if the build script found one.
-const COMMIT: Option<&str> = option_env!("SLIPWAY_BUILD_COMMIT");
+const COMMIT: Option<&str> = option_env!("BUILD_COMMIT");
 
 /// The cargo features that it was built with.
 pub(crate) const FEATURES: &str = if cfg!(feature = "kafka-tls") {

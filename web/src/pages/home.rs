@@ -50,7 +50,7 @@ pub(super) async fn page(visit: &Visit) -> Result<Page, Fault> {
                 }
                 @if !rest.is_empty() {
                     section {
-                        h2 { "Waiting for others" }
+                        h2 { "Later" }
                         ul.list { @for mine in rest { li.card { (row(visit, mine, "h3")) } } }
                     }
                 }
@@ -109,7 +109,7 @@ fn row(visit: &Visit, mine: &MyTask, heading: &str) -> Markup {
                     span { "in " (release_link(&task.release_id, &task.release_name)) }
                     (worked(visit, task)) (due(visit, task))
                 }
-                (blocked(mine))
+                (blocked(visit, mine))
             }
             div.does { (actions(visit, task, Some(mine))) }
         }
@@ -117,7 +117,7 @@ fn row(visit: &Visit, mine: &MyTask, heading: &str) -> Markup {
 }
 
 /// What blocks a task, and who.
-pub(super) fn blocked(mine: &MyTask) -> Markup {
+pub(super) fn blocked(visit: &Visit, mine: &MyTask) -> Markup {
     let blocker = mine.blocked_by.as_ref();
     let blocker = blocker.and_then(|blocker| Some((&blocker.code, blocker.task.as_ref()?)));
     let Some((code, task)) = blocker else {
@@ -129,8 +129,12 @@ pub(super) fn blocked(mine: &MyTask) -> Markup {
             @if code == BUSY {
                 "Complete " (task_link(&task.id, &task.title)) " first: you are working on it."
             } @else {
-                "Waits for " (task_link(&task.id, &task.title)) ", owned by "
-                (user(task.assignee.as_ref())) "."
+                "Waits for " (task_link(&task.id, &task.title)) ", "
+                @if task.assignee.as_ref().is_some_and(|owner| visit.is_user(&owner.id)) {
+                    "which is yours."
+                } @else {
+                    "owned by " (user(task.assignee.as_ref())) "."
+                }
             }
         }
     }

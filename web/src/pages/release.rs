@@ -80,7 +80,7 @@ fn step(visit: &Visit, task: &Task, mine: &HashMap<String, MyTask>) -> Markup {
                     }
                     (worked(visit, task)) (due(visit, task))
                 }
-                @if let Some(mine) = mine { (blocked(mine)) }
+                @if let Some(mine) = mine { (blocked(visit, mine)) }
                 (actions(visit, task, mine))
             }
         }

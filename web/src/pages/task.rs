@@ -48,7 +48,7 @@ pub(super) async fn page(visit: &Visit, id: &str) -> Result<Page, Fault> {
                     @for tag in &task.tags { " " span.tag { bdi { (tag) } } }
                 }
                 @if !task.description.is_empty() { p.prose dir="auto" { (task.description) } }
-                @if let Some(mine) = mine { (blocked(mine)) }
+                @if let Some(mine) = mine { (blocked(visit, mine)) }
                 (actions(visit, &task, mine))
             }
             @if visit.is_admin() { (edit(visit, &task, &users)) }
