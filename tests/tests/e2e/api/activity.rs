@@ -153,6 +153,9 @@ async fn entries_are_filtered_by_release() -> anyhow::Result<()> {
     call(&team.admin, Method::DELETE, &path).await?.expect(204);
     let query = format!("releaseId={other}");
     let deleted = until(async || {
+        // Unknown until its first event is in the feed.
+        let page = team.admin.get(&format!("/activity?{query}")).await?;
+        anyhow::ensure!(page.status == 200, "{}", page.text);
         let entries = list(&team.admin, &query).await?;
         let kinds = pluck(&entries, "type");
         anyhow::ensure!(

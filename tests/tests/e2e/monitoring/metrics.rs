@@ -47,7 +47,7 @@ fn declared(name: &str, labels: &BTreeSet<String>) -> bool {
 async fn every_series_is_declared_with_its_labels() {
     let process = Process::start().await.unwrap();
     let team = Team::new(&process, 2).await.unwrap();
-    work(&team, 0).await.unwrap();
+    work(&team, 0, true).await.unwrap();
     let ops = Client::new(&process.ops);
     // The last ones to appear are those of a mail that was sent.
     let metrics = until(async || {

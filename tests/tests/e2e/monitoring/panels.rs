@@ -1,6 +1,8 @@
 //! A real Prometheus scrapes a real process under a small load: every query of every panel and of
 //! every rule has data, or a true zero.
 
+use std::time::{Duration, Instant};
+
 use anyhow::ensure;
 use serde_json::{Value, json};
 use slipway_tests::{
@@ -16,11 +18,11 @@ use super::{
     read, text,
 };
 
-/// Rounds with a question to the assistant: somebody can ask only so many a minute.
-const QUESTIONS: usize = 30;
+/// Between two questions to the assistant: somebody can ask only 40 a minute.
+const ASKS_EVERY: Duration = Duration::from_secs(2);
 
-/// Uses everything that is measured, once.
-pub(super) async fn work(team: &Team, round: usize) -> anyhow::Result<()> {
+/// Uses everything that is measured, once; the assistant only if `asks`.
+pub(super) async fn work(team: &Team, round: usize, asks: bool) -> anyhow::Result<()> {
     let (admin, developer) = (&team.admin, &team.developers[0]);
     let name = format!("release {}", round % 3);
     let release = team.release(&name, &[0, 1]).await?;
@@ -36,7 +38,7 @@ pub(super) async fn work(team: &Team, round: usize) -> anyhow::Result<()> {
     let comments = format!("/tasks/{}/comments", tasks[1]);
     let comment = json!({"content": "@dev-1, it is your turn"});
     developer.post(&comments, &comment).await?.expect(201);
-    if round < QUESTIONS {
+    if asks {
         let session = developer
             .post("/chat/session", &json!({}))
             .await?
@@ -115,9 +117,13 @@ async fn every_panel_and_every_rule_has_data(mesh: Mesh) {
     let _reader = team.admin.stream("", None).await.unwrap();
 
     // Rates need samples before and after the load, so the load goes on until all have data.
-    let mut round = 0;
+    let (mut round, mut asked_at) = (0, None::<Instant>);
     let answers = until(async || {
-        work(&team, round).await?;
+        let asks = asked_at.is_none_or(|at| at.elapsed() >= ASKS_EVERY);
+        work(&team, round, asks).await?;
+        if asks {
+            asked_at = Some(Instant::now());
+        }
         round += 1;
         let answers = asked(&prometheus).await?;
         let empty = answers.iter().filter(|(_, values)| values.is_empty());
