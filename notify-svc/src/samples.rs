@@ -1,7 +1,7 @@
 //! Payloads of events, for the tests of what follows from them.
 
 use jiff::Timestamp;
-use slipway_proto::events::{TaskData, TaskState, UserRef};
+use slipway_proto::events::{CommentedTask, TaskData, TaskState, UserRef};
 use uuid::Uuid;
 
 /// A task of `release` that is not started.
@@ -24,5 +24,17 @@ pub(crate) fn task(id: Uuid, release: Uuid, owner: UserRef) -> TaskData {
         tags: Vec::new(),
         remind_before_minutes: None,
         recurrence: None,
+    }
+}
+
+/// The same of a discussion.
+pub(crate) fn commented_task(id: Uuid, release: Uuid, owner: UserRef) -> CommentedTask {
+    let task = task(id, release, owner);
+    CommentedTask {
+        id: task.id,
+        title: task.title,
+        release_id: task.release_id,
+        release_name: task.release_name,
+        assignee: task.assignee,
     }
 }

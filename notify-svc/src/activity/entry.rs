@@ -151,6 +151,7 @@ mod tests {
     use slipway_proto::events::{Payload, Role, TaskAssignedEvent, UserRegisteredEvent};
 
     use super::*;
+    use crate::samples;
 
     fn event<P: Payload>(payload: &P, key: Uuid, actor: &Actor) -> Event {
         Event::new(
@@ -201,13 +202,7 @@ mod tests {
             username: "ada".into(),
         };
         let payload = CommentEditedEvent {
-            task: CommentedTask {
-                id: Uuid::from_u128(3),
-                title: "Build".into(),
-                release_id: Uuid::from_u128(4),
-                release_name: "Spring".into(),
-                assignee: user.clone(),
-            },
+            task: samples::commented_task(Uuid::from_u128(3), Uuid::from_u128(4), user.clone()),
             comment_id: Uuid::from_u128(5),
             author: user,
             previous_excerpt: "hunter2".into(),

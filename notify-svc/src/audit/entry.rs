@@ -213,13 +213,12 @@ fn task_of(event: &Event) -> Option<String> {
 #[cfg(test)]
 mod tests {
     use slipway_bus::event::Origin;
-    use slipway_proto::events::{
-        CommentPostedEvent, CommentedTask, Role, UserRef, UserRegisteredEvent,
-    };
+    use slipway_proto::events::{CommentPostedEvent, Role, UserRef, UserRegisteredEvent};
     use slipway_runtime::request::RequestInfo;
     use uuid::Uuid;
 
     use super::*;
+    use crate::samples;
 
     fn now() -> Timestamp {
         "2026-01-02T03:04:06Z".parse().unwrap()
@@ -300,13 +299,7 @@ mod tests {
             username: "ada".into(),
         };
         let payload = CommentPostedEvent {
-            task: CommentedTask {
-                id: Uuid::from_u128(3),
-                title: "Build".into(),
-                release_id: Uuid::from_u128(4),
-                release_name: "Spring".into(),
-                assignee: user.clone(),
-            },
+            task: samples::commented_task(Uuid::from_u128(3), Uuid::from_u128(4), user.clone()),
             comment_id: Uuid::from_u128(5),
             author: user,
             excerpt: "?".into(),

@@ -249,6 +249,20 @@ async fn follows_ends(gateway: &Process) {
     .unwrap();
 }
 
+/// Within two seconds the client is refused a stream, and the one that it has ends.
+async fn ends_in_time(client: &Client, stream: &mut Stream) {
+    let ended = tokio::time::timeout(Duration::from_secs(2), async {
+        // The gateway itself refuses this, without a call.
+        while client.stream("", None).await.is_ok() {}
+        loop {
+            if let StreamEvent::Goodbye(goodbye) = stream.next().await.unwrap() {
+                return goodbye;
+            }
+        }
+    });
+    assert_eq!(ended.await.unwrap(), json!({"reason": "session_ended"}));
+}
+
 #[tokio::test]
 async fn a_logout_at_one_gateway_is_refused_at_the_other_within_two_seconds() {
     let server = mesh().await;
@@ -265,16 +279,7 @@ async fn a_logout_at_one_gateway_is_refused_at_the_other_within_two_seconds() {
 
     let logout = here.request(reqwest::Method::POST, "/auth/logout");
     here.send(logout).await.unwrap().expect(204);
-    let ended = tokio::time::timeout(Duration::from_secs(2), async {
-        // The gateway itself refuses this, without a call.
-        while there.stream("", None).await.is_ok() {}
-        loop {
-            if let StreamEvent::Goodbye(goodbye) = stream.next().await.unwrap() {
-                return goodbye;
-            }
-        }
-    });
-    assert_eq!(ended.await.unwrap(), json!({"reason": "session_ended"}));
+    ends_in_time(&there, &mut stream).await;
     there
         .get("/auth/me")
         .await
@@ -301,15 +306,7 @@ async fn a_token_revoked_at_one_gateway_is_refused_at_the_other_within_two_secon
     let path = format!("/auth/tokens/{}", id(&token));
     let revoke = team.developers[0].request(reqwest::Method::DELETE, &path);
     team.developers[0].send(revoke).await.unwrap().expect(204);
-    let ended = tokio::time::timeout(Duration::from_secs(2), async {
-        while there.stream("", None).await.is_ok() {}
-        loop {
-            if let StreamEvent::Goodbye(goodbye) = stream.next().await.unwrap() {
-                return goodbye;
-            }
-        }
-    });
-    assert_eq!(ended.await.unwrap(), json!({"reason": "session_ended"}));
+    ends_in_time(&there, &mut stream).await;
     let refused = there.get("/auth/me").await.unwrap();
     refused.refused(401, "TOKEN_REVOKED");
 }
