@@ -10,8 +10,10 @@ use slipway_proto::{
         activity_service_client::ActivityServiceClient, audit_service_client::AuditServiceClient,
         dead_letter_service_client::DeadLetterServiceClient,
         event_service_client::EventServiceClient, incident_service_client::IncidentServiceClient,
+        log_service_client::LogServiceClient,
         notification_service_client::NotificationServiceClient,
         preference_service_client::PreferenceServiceClient,
+        statistics_service_client::StatisticsServiceClient,
         template_service_client::TemplateServiceClient,
     },
     release::v1::{
@@ -26,7 +28,10 @@ use slipway_runtime::clock::SharedClock;
 use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
 
-use crate::{Config, Dependencies, StreamConfig, activity::Hub, browser::BrowserSessions};
+use crate::{
+    Config, Dependencies, StreamConfig, activity::Hub, browser::BrowserSessions,
+    processes::Processes,
+};
 
 /// The largest answer of a service, in bytes. tonic's default of 4 MiB is too small: a release
 /// with 500 tasks of 8,000 characters has 16 MiB, 200 comments of 10,000 characters have 8 MiB,
@@ -50,6 +55,9 @@ pub(crate) struct App {
     audit: AuditServiceClient<Link>,
     dead_letters: DeadLetterServiceClient<Link>,
     incidents: IncidentServiceClient<Link>,
+    log: LogServiceClient<Link>,
+    statistics: StatisticsServiceClient<Link>,
+    pub(crate) processes: Arc<Processes>,
     pub(crate) webhook_secret: Option<String>,
     pub(crate) services: Arc<ServiceTokens>,
     pub(crate) programs: Arc<ProgramTokens>,
@@ -78,6 +86,7 @@ impl App {
             forum,
             chat,
             notify,
+            processes,
             verifier,
             webhook_secret,
             services,
@@ -91,6 +100,8 @@ impl App {
             DeadLetterServiceClient::new(notify.clone()).max_decoding_message_size(MAX_ANSWER);
         let audit = AuditServiceClient::new(notify.clone()).max_decoding_message_size(MAX_ANSWER);
         let incidents = IncidentServiceClient::new(notify.clone());
+        let log = LogServiceClient::new(notify.clone()).max_decoding_message_size(MAX_ANSWER);
+        let statistics = StatisticsServiceClient::new(notify.clone());
         let notifications =
             NotificationServiceClient::new(notify.clone()).max_decoding_message_size(MAX_ANSWER);
         let templates =
@@ -117,6 +128,9 @@ impl App {
             audit,
             dead_letters,
             incidents,
+            log,
+            statistics,
+            processes: Arc::new(Processes::new(processes)),
             webhook_secret,
             services,
             programs,
@@ -169,6 +183,16 @@ impl App {
     /// A client of the incident service.
     pub(crate) fn incidents(&self) -> IncidentServiceClient<Link> {
         self.incidents.clone()
+    }
+
+    /// A client of the log service.
+    pub(crate) fn log(&self) -> LogServiceClient<Link> {
+        self.log.clone()
+    }
+
+    /// A client of the statistics service.
+    pub(crate) fn statistics(&self) -> StatisticsServiceClient<Link> {
+        self.statistics.clone()
     }
 
     /// A client of the dead letter service.

@@ -5,7 +5,8 @@
 //! call of a service and the response into a type of `model`. Every error becomes a `problem`. The
 //! activity stream is served by `activity`: one stream from notify-svc, broadcast to all clients.
 //! The session cookie of a browser is exchanged for a token by `browser`. A browser that opens an
-//! address gets a page of the crate `web`, which `pages` connects.
+//! address gets a page of the crate `web`, which `pages` connects. `processes` asks every process for
+//! its health.
 //!
 //! The gateway makes no authorization decisions. It verifies tokens only to refuse requests early;
 //! the services decide about permissions, and get the client's token.
@@ -27,6 +28,7 @@ mod names;
 mod operation;
 mod pages;
 mod problem;
+mod processes;
 mod routes;
 mod sse;
 mod strict;
@@ -110,6 +112,8 @@ pub struct Dependencies {
     pub chat: Link,
     /// The services of notify-svc.
     pub notify: Link,
+    /// The processes of this Slipway, each with its name: what administrators see the health of.
+    pub processes: Vec<(&'static str, Link)>,
     /// Verifies the tokens of clients.
     pub verifier: Arc<Verifier>,
     /// Bearer token for `POST /hooks/*`; `None`: these routes do not exist.

@@ -10,9 +10,10 @@ const OPEN: [(&str, &str); 3] = [
 ];
 
 /// Parameters of lists that are fields of a filter.
-const PARAMETERS: [(&str, &str); 4] = [
+const PARAMETERS: [(&str, &str); 5] = [
     ("conditions.text", "q"),
     ("filter.event_type", "type"),
+    ("filter.kinds", "kind"),
     ("filter.text", "q"),
     ("filter.types", "type"),
 ];

@@ -30,6 +30,7 @@ use crate::{
     extract,
     middleware::BodyState,
     problem::{Problem, UNKNOWN_ROUTE},
+    processes::Processes,
 };
 
 /// Where every error is for programs.
@@ -53,6 +54,9 @@ pub(crate) fn router(app: AppState) -> Router {
         notifications: app.notifications(),
         preferences: app.preferences(),
         incidents: app.incidents(),
+        log: app.log(),
+        statistics: app.statistics(),
+        processes: Arc::<Processes>::clone(&app.processes),
     };
     let web = Web {
         services,

@@ -21,6 +21,8 @@
 //! | [`notification::dispatch`], [`notification::mail`] | from the queue to the mail server, once |
 //! | [`dead_letters`] | events that consumers could not handle: checks of edited payloads (`edit`), replays (`replay`) |
 //! | [`incidents`] | faults, and when administrators are mailed about them |
+//! | [`log`] | what happened and failed, in one list: how sources are merged (`merge`), what is an act (`acts`) |
+//! | [`statistics`] | tasks by day, traffic by minute: what counts (`Fact`), buckets (`Day`, `Hour`) |
 //!
 //! Shared: [`store`] opens the database, `retention` deletes old data, `translate` converts common
 //! types, `metrics` declares the metrics.
@@ -29,11 +31,13 @@ pub mod activity;
 pub mod audit;
 pub mod dead_letters;
 pub mod incidents;
+pub mod log;
 pub mod metrics;
 pub mod notification;
 mod retention;
 #[cfg(test)]
 mod samples;
+pub mod statistics;
 pub mod store;
 #[cfg(feature = "testing")]
 pub mod testing;
@@ -49,7 +53,8 @@ use slipway_bus::{
 use slipway_proto::notify::v1::{
     activity_service_server::ActivityServiceServer, audit_service_server::AuditServiceServer,
     dead_letter_service_server::DeadLetterServiceServer,
-    incident_service_server::IncidentServiceServer,
+    incident_service_server::IncidentServiceServer, log_service_server::LogServiceServer,
+    statistics_service_server::StatisticsServiceServer,
 };
 use slipway_runtime::{
     clock::SharedClock,
@@ -69,8 +74,9 @@ use activity::{
 use audit::{jobs::Recorder, service::AuditApi};
 use dead_letters::{jobs::DeadLetterSink, replay::Replays, service::DeadLetterApi};
 use incidents::{alerting::Alerting, service::IncidentApi};
+use log::{service::LogApi, sources::Sources};
 use notification::{
-    dispatch::{self, Dispatcher, DomainLimits},
+    dispatch::{self, Dispatcher, DomainLimits, MailServer},
     gathering::{self, Rule},
     jobs::EventConsumer,
     mail::SharedMailer,
@@ -80,6 +86,7 @@ use notification::{
     templates::Library,
 };
 use retention::Retention;
+use statistics::service::StatisticsApi;
 
 /// The service's name in events, metrics and logs.
 pub const SERVICE: &str = "notify-svc";
@@ -87,6 +94,8 @@ pub const SERVICE: &str = "notify-svc";
 const ACTIVITY_SERVICE: &str = "slipway.notify.v1.ActivityService";
 const AUDIT_SERVICE: &str = "slipway.notify.v1.AuditService";
 const DEAD_LETTER_SERVICE: &str = "slipway.notify.v1.DeadLetterService";
+const LOG_SERVICE: &str = "slipway.notify.v1.LogService";
+const STATISTICS_SERVICE: &str = "slipway.notify.v1.StatisticsService";
 const INCIDENT_SERVICE: &str = "slipway.notify.v1.IncidentService";
 
 /// Full protobuf names of the services in this crate.
@@ -95,6 +104,8 @@ pub const SERVICES: &[&str] = &[
     AUDIT_SERVICE,
     DEAD_LETTER_SERVICE,
     INCIDENT_SERVICE,
+    LOG_SERVICE,
+    STATISTICS_SERVICE,
     "slipway.notify.v1.NotificationService",
     "slipway.notify.v1.PreferenceService",
     "slipway.notify.v1.TemplateService",
@@ -111,6 +122,7 @@ pub fn own_topics() -> Vec<TopicSpec> {
         notification::jobs::group(),
         recipients::jobs::group(),
         incidents::jobs::group(),
+        statistics::jobs::group(),
     ];
     groups.iter().flat_map(Group::own_topics).collect()
 }
@@ -214,11 +226,20 @@ impl Config {
             notifications: self.notification_retention,
         }
         .spawn(&dependencies.background);
-        let activity = activity(&dependencies);
+        let log_end = LogEnd::default();
+        let activity = activity(&dependencies, &log_end);
+        let host = dependencies.host();
+        let statistics = &dependencies.stores.statistics;
+        statistics::jobs::spawn(statistics, log_end.subscribe(), &host);
         let dead_letters = dead_letters(&dependencies, outbox.clone());
         let routes = Routes::new(ActivityServiceServer::new(activity))
             .add_service(AuditServiceServer::new(audit(&dependencies)))
-            .add_service(DeadLetterServiceServer::new(dead_letters));
+            .add_service(DeadLetterServiceServer::new(dead_letters))
+            .add_service(LogServiceServer::new(log(&dependencies.stores)))
+            .add_service(StatisticsServiceServer::new(StatisticsApi {
+                store: statistics.clone(),
+                clock: dependencies.clock.clone(),
+            }));
         self.notifications_and_incidents(dependencies, outbox, routes)
     }
 
@@ -253,6 +274,9 @@ impl Config {
             clock: clock.clone(),
             due: Arc::default(),
         };
+        let mail_server = MailServer::default();
+        let shown = Arc::new(mail_server.clone());
+        host.health.shows(SERVICE, "mail server", shown);
         let limits = self.mail_rate.map(DomainLimits::per_second);
         Dispatcher {
             notifications: stores.notifications.clone(),
@@ -265,6 +289,7 @@ impl Config {
             clock: clock.clone(),
             due: queue.due.clone(),
             outbox: outbox.clone(),
+            server: mail_server,
             sole_owner: stores.sole_owner,
         }
         .spawn(&background);
@@ -297,7 +322,16 @@ fn audit(dependencies: &Dependencies) -> AuditApi {
     AuditApi(store)
 }
 
-fn activity(dependencies: &Dependencies) -> ActivityApi {
+fn log(stores: &Stores) -> LogApi {
+    LogApi(Sources {
+        incidents: stores.incidents.clone(),
+        dead_letters: stores.dead_letters.clone(),
+        notifications: stores.notifications.clone(),
+        audit: stores.audit.clone(),
+    })
+}
+
+fn activity(dependencies: &Dependencies, log_end: &LogEnd) -> ActivityApi {
     let Dependencies {
         stores,
         clock,
@@ -305,7 +339,7 @@ fn activity(dependencies: &Dependencies) -> ActivityApi {
         drain,
         ..
     } = dependencies;
-    let (store, log_end) = (stores.activity.clone(), LogEnd::default());
+    let (store, log_end) = (stores.activity.clone(), log_end.clone());
     Projection::new(store.clone(), log_end.clone(), clock.clone()).spawn(&dependencies.host());
     LogEndPoller::new(store.clone(), log_end.clone()).spawn(background);
     ActivityApi::new(store, log_end, drain.clone())

@@ -2,7 +2,7 @@
 
 use std::{sync::Arc, time::Duration};
 
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 use slipway_runtime::{clock::SharedClock, life::Background};
 use slipway_store::receipts::RECEIPT_TTL;
 
@@ -13,6 +13,9 @@ use crate::{
 };
 
 const PRUNE_EVERY: Duration = Duration::from_secs(15 * 60);
+
+/// How long the counters of minutes are kept.
+const HOURS_KEPT: SignedDuration = SignedDuration::from_hours(8 * 24);
 
 /// Maximum number of documents deleted in one write, so that other writes do not wait long.
 const BATCH: usize = 500;
@@ -52,8 +55,14 @@ impl Retention {
         let tallies = in_batches(|| stores.tallies.prune(old, BATCH)).await;
         let old = now - RECEIPT_TTL;
         let intake = in_batches(|| stores.intake.prune(old, BATCH)).await;
+        let old = now - HOURS_KEPT;
+        let hours = in_batches(|| stores.statistics.prune_hours(old, BATCH)).await;
+        let old = before(now, self.activity);
+        let answers = in_batches(|| stores.statistics.prune_answers(old, BATCH)).await;
+        let old = now - RECEIPT_TTL;
         let receipts = stores.receipts.purge_receipts(old).await;
         activity.and(notifications).and(tallies).and(intake)?;
+        hours.and(answers)?;
         Ok(receipts?)
     }
 }
@@ -81,7 +90,6 @@ where
 
 #[cfg(test)]
 mod tests {
-    use jiff::SignedDuration;
     use slipway_runtime::clock::{Clock as _, ManualClock};
 
     use super::*;

@@ -54,6 +54,15 @@ pub mod notify {
     }
 }
 
+/// `slipway.process`: the processes of Slipway.
+pub mod process {
+    /// Generated from `proto/slipway/process/v1`.
+    #[allow(missing_docs, unreachable_pub, clippy::all, reason = "generated code")]
+    pub mod v1 {
+        tonic::include_proto!("slipway.process.v1");
+    }
+}
+
 /// `slipway.chat`: the assistant.
 pub mod chat {
     /// Generated from `proto/slipway/chat/v1`.

@@ -40,7 +40,7 @@ pub const RECURRENCE: Group = Group {
 };
 
 /// The groups of notify-svc.
-pub const GROUPS: [Group; 5] = [
+pub const GROUPS: [Group; 6] = [
     ACTIVITY,
     Group {
         id: "audit",
@@ -62,6 +62,10 @@ pub const GROUPS: [Group; 5] = [
     Group {
         id: "incidents",
         topics: &["slipway.system"],
+    },
+    Group {
+        id: "statistics",
+        topics: &["slipway.chat"],
     },
 ];
 

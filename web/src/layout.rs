@@ -23,9 +23,11 @@ pub(crate) fn page(visit: &Visit, title: &str, content: &Markup) -> Markup {
                 (link("/", "My work"))
                 (link("/releases", "Releases"))
                 (link("/activity", "Activity"))
+                (link("/overview", "Overview"))
                 (link("/assistant", "Assistant"))
                 (link("/notifications", "Notifications"))
                 @if visit.is_admin() {
+                    (link("/admin", "System"))
                     (link("/admin/incidents", "Incidents"))
                     (link("/admin/users", "Accounts"))
                 }

@@ -11,6 +11,7 @@
 mod actions;
 mod answer;
 mod assets;
+mod chart;
 mod fields;
 mod layout;
 mod pages;
@@ -21,6 +22,7 @@ mod visit;
 
 use std::{sync::Arc, time::Duration};
 
+use async_trait::async_trait;
 use axum::{Router, middleware::map_response, routing::get};
 use http::{HeaderValue, Method};
 use slipway_proto::{
@@ -29,15 +31,20 @@ use slipway_proto::{
     identity::v1::identity_service_client::IdentityServiceClient,
     notify::v1::{
         activity_service_client::ActivityServiceClient,
-        incident_service_client::IncidentServiceClient,
+        incident_service_client::IncidentServiceClient, log_service_client::LogServiceClient,
         notification_service_client::NotificationServiceClient,
         preference_service_client::PreferenceServiceClient,
+        statistics_service_client::StatisticsServiceClient,
     },
+    process::v1::GetHealthResponse,
     release::v1::{
         release_service_client::ReleaseServiceClient, task_service_client::TaskServiceClient,
     },
 };
-use slipway_rpc::{error::Fault, grpc::Link};
+use slipway_rpc::{
+    error::Fault,
+    grpc::{Link, Outbound},
+};
 use slipway_runtime::clock::SharedClock;
 
 pub use self::{
@@ -75,6 +82,31 @@ pub struct Services {
     pub preferences: PreferenceServiceClient<Link>,
     /// Incidents.
     pub incidents: IncidentServiceClient<Link>,
+    /// What happened and failed.
+    pub log: LogServiceClient<Link>,
+    /// Figures about the work.
+    pub statistics: StatisticsServiceClient<Link>,
+    /// The processes.
+    pub processes: Arc<dyn Processes>,
+}
+
+/// The processes of this Slipway.
+#[async_trait]
+pub trait Processes: Send + Sync {
+    /// Asks all of them for their health at the same time, on behalf of the caller. Of several
+    /// replicas one answers.
+    ///
+    /// # Errors
+    /// If the caller may not ask.
+    async fn health(&self, outbound: &Outbound) -> Result<Vec<ProcessHealth>, Fault>;
+}
+
+/// The health of a process.
+pub struct ProcessHealth {
+    /// The name of the process.
+    pub name: &'static str,
+    /// What it told, or why it did not.
+    pub health: Result<GetHealthResponse, Fault>,
 }
 
 /// Sets the cookie of a browser's session.

@@ -1,7 +1,7 @@
 //! The addresses of pages.
 
 /// The routes of all pages.
-pub(crate) const ROUTES: [&str; 14] = [
+pub(crate) const ROUTES: [&str; 16] = [
     "/",
     "/sign-in",
     "/sign-up",
@@ -14,6 +14,8 @@ pub(crate) const ROUTES: [&str; 14] = [
     "/preferences",
     "/profile",
     "/assistant",
+    "/overview",
+    "/admin",
     "/admin/incidents",
     "/admin/users",
 ];
@@ -36,6 +38,10 @@ pub(crate) enum Place<'a> {
     Assistant,
     /// The account of the visitor.
     Profile,
+    /// Figures about the work.
+    Overview,
+    /// How Slipway itself is doing.
+    System,
     Incidents,
     /// The accounts of everybody.
     Accounts,
@@ -61,6 +67,8 @@ impl<'a> Place<'a> {
             [Some("preferences"), None, ..] => Self::Preferences,
             [Some("assistant"), None, ..] => Self::Assistant,
             [Some("profile"), None, ..] => Self::Profile,
+            [Some("overview"), None, ..] => Self::Overview,
+            [Some("admin"), None, ..] => Self::System,
             [Some("admin"), Some("incidents"), None, _] => Self::Incidents,
             [Some("admin"), Some("users"), None, _] => Self::Accounts,
             _ => return None,

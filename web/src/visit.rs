@@ -91,6 +91,11 @@ impl Visit {
         self.outbound.request(message)
     }
 
+    /// Metadata for calls on the user's behalf.
+    pub(crate) fn outbound(&self) -> &Outbound {
+        &self.outbound
+    }
+
     /// Whether the user may administer.
     pub(crate) fn is_admin(&self) -> bool {
         self.user.role == Role::Admin

@@ -11,7 +11,10 @@ mod comment;
 mod dead_letter;
 mod delivery;
 mod event;
+mod figures;
+mod health;
 mod incident;
+mod log;
 mod notification;
 mod paging;
 mod preference;
@@ -19,6 +22,7 @@ mod proto;
 mod recurrence;
 mod release;
 mod session;
+mod statistics;
 mod task;
 mod task_change;
 mod task_list;
@@ -42,7 +46,10 @@ pub(crate) use dead_letter::{
 };
 pub(crate) use delivery::{ConfirmedDeliveries, DeliveriesHook};
 pub(crate) use event::{AcceptedEvent, EventStatus, NewEvent};
+pub(crate) use figures::DeliveryFigures;
+pub(crate) use health::SystemHealth;
 pub(crate) use incident::{Incident, IncidentsQuery};
+pub(crate) use log::{LogEntry, LogQuery};
 pub(crate) use notification::{AllNotificationsQuery, Notification, NotificationsQuery};
 pub(crate) use paging::{NoConditions, OutOfBounds, Page, Paging};
 pub(crate) use preference::Preferences;
@@ -51,6 +58,9 @@ pub(crate) use release::{
     NewRelease, Release, ReleaseChange, ReleaseQuery, ReleaseSummary, ReleaseView,
 };
 pub(crate) use session::{SessionsOfMine, StartedSession};
+pub(crate) use statistics::{
+    AssistantStatistics, DaysQuery, EventStatistics, HoursQuery, TaskStatistics,
+};
 pub(crate) use task::{NewTask, Task, TaskView};
 pub(crate) use task_change::{Pause, TaskChange};
 pub(crate) use task_list::{MyTasksQuery, TasksQuery};

@@ -54,6 +54,7 @@ use crate::{
         (name = "assistant", description = "Conversations with the assistant"),
         (name = "activity", description = "The activity feed"),
         (name = "notifications", description = "Notifications by email"),
+        (name = "statistics", description = "Figures about the work"),
         (name = "administration", description = "For administrators"),
     ),
     components(schemas(ProblemDetails)),

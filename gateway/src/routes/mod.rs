@@ -19,6 +19,8 @@ mod patterns;
 mod preferences;
 mod releases;
 mod sessions;
+mod statistics;
+mod system;
 mod tasks;
 mod templates;
 mod tokens;
@@ -61,6 +63,8 @@ pub(crate) fn router(app: AppState) -> Router {
         .merge(dead_letters::routes())
         .merge(incidents::routes())
         .merge(deliveries::routes())
+        .merge(system::routes())
+        .merge(statistics::routes())
         .split_for_parts();
     document::complete(&mut document);
     let operations = Arc::new(Operations::of(&document));

@@ -27,6 +27,7 @@ pub mod corrections;
 pub mod digest;
 pub mod dispatch;
 mod events;
+pub mod figures;
 pub mod filter;
 pub mod gathering;
 pub mod intake;

@@ -25,6 +25,7 @@ pub(crate) fn add_to(routes: Routes, stores: &Stores, queue: &Queue, outbox: Wak
     let notifications = NotificationApi {
         notifications: stores.notifications.clone(),
         recipients: stores.recipients.clone(),
+        preferences: stores.preferences.clone(),
         templates: templates.clone(),
         confirmations: Confirmations {
             store: stores.notifications.clone(),

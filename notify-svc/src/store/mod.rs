@@ -32,6 +32,10 @@ use crate::{
         store::{NotificationStore, Stored},
         templates::store::{Earlier, TemplateStore, Type},
     },
+    statistics::{
+        answers::StoredAnswer,
+        store::{Position, StatisticsStore, StoredDay, StoredHour},
+    },
 };
 
 /// The MongoDB database of this service.
@@ -63,6 +67,10 @@ pub const COLLECTIONS: Schema = &[
     Stored::COLLECTION,
     StoredEntry::COLLECTION,
     Entry::COLLECTION,
+    StoredAnswer::COLLECTION,
+    StoredDay::COLLECTION,
+    StoredHour::COLLECTION,
+    Position::COLLECTION,
 ];
 
 /// The stores of notify-svc.
@@ -90,6 +98,8 @@ pub struct Stores {
     pub templates: TemplateStore,
     /// Events that other programs have announced.
     pub intake: IntakeStore,
+    /// Statistics, with the log of the assistant's answers.
+    pub statistics: StatisticsStore,
     /// Idempotency receipts.
     pub receipts: Arc<dyn ReceiptStore>,
     /// Events waiting to be published.
@@ -133,6 +143,7 @@ impl Stores {
             preferences: PreferenceStore::new(documents.clone()),
             templates: TemplateStore::new(documents.clone()),
             intake: IntakeStore::new(documents.clone()),
+            statistics: StatisticsStore::new(documents.clone()),
             documents,
         }
     }

@@ -17,7 +17,15 @@ use slipway_runtime::{
 };
 use tonic::service::Routes;
 
-use super::{Life, alarms::Delivery, bus::specs, data_dir::DataDir, embedded, storage::Storage};
+use super::{
+    Life,
+    alarms::Delivery,
+    bus::specs,
+    data_dir::DataDir,
+    embedded,
+    process::{self, ProcessApi},
+    storage::Storage,
+};
 use crate::{
     cli::Role,
     config::{Settings, Tls},
@@ -124,18 +132,19 @@ impl Shared<'_> {
             .await?;
         let chat = self.chat_routes(&storage, to_release, bus.clone()).await?;
         let notify = self.notify_routes(&storage, bus.clone()).await?;
-        let routes = both(both(release, forum), both(chat, notify));
+        let routes = self.with_process(both(both(release, forum), both(chat, notify)));
         let link = Link::local(middleware.wrap(routes.clone()));
         self.deliver_alarms("slipway", Some(bus), Some(link.clone()));
+        let processes = vec![("slipway", link.clone())];
         let links = Links {
             release: link.clone(),
             forum: link.clone(),
             chat: link.clone(),
             notify: link,
         };
-        let server = self.server(routes, services, middleware).await?;
+        let server = self.server(routes, &services, middleware).await?;
         Ok(Built {
-            router: Some(self.router(links, verifier, programs)),
+            router: Some(self.router(links, processes, verifier, programs)),
             ..Built::of_services(server, storage)?
         })
     }
@@ -153,7 +162,8 @@ impl Shared<'_> {
         let programs = self.own_programs(&routes, &verifier)?;
         let middleware = self.middleware(verifier, programs, Some(accounts))?;
         self.deliver_alarms("release", Some(bus), self.to_notify()?);
-        let server = self.server(routes, release_svc::SERVICES.into(), middleware);
+        let routes = self.with_process(routes);
+        let server = self.server(routes, release_svc::SERVICES, middleware);
         Built::of_services(server.await?, storage)
     }
 
@@ -169,7 +179,8 @@ impl Shared<'_> {
         self.uses_release(forum_svc::SERVICE, &release);
         let routes = self.forum_routes(&storage, release, bus.clone()).await?;
         self.deliver_alarms("forum", Some(bus), self.to_notify()?);
-        let server = self.server(routes, forum_svc::SERVICES.into(), middleware);
+        let routes = self.with_process(routes);
+        let server = self.server(routes, forum_svc::SERVICES, middleware);
         Built::of_services(server.await?, storage)
     }
 
@@ -185,7 +196,8 @@ impl Shared<'_> {
         self.uses_release(chat_svc::SERVICE, &release);
         let routes = self.chat_routes(&storage, release, bus.clone()).await?;
         self.deliver_alarms("chat", Some(bus), self.to_notify()?);
-        let server = self.server(routes, chat_svc::SERVICES.into(), middleware);
+        let routes = self.with_process(routes);
+        let server = self.server(routes, chat_svc::SERVICES, middleware);
         Built::of_services(server.await?, storage)
     }
 
@@ -208,7 +220,8 @@ impl Shared<'_> {
         let routes = self.notify_routes(&storage, bus.clone()).await?;
         let itself = Link::local(middleware.wrap(routes.clone()));
         self.deliver_alarms("notify", Some(bus), Some(itself));
-        let server = self.server(routes, notify_svc::SERVICES.into(), middleware);
+        let routes = self.with_process(routes);
+        let server = self.server(routes, notify_svc::SERVICES, middleware);
         Built::of_services(server.await?, storage)
     }
 
@@ -236,8 +249,17 @@ impl Shared<'_> {
         let verifier = self.verifier_from(links.release.clone());
         let programs = self.programs(links.release.clone());
         self.deliver_alarms("gateway", None, Some(links.notify.clone()));
+        let middleware = self.middleware(verifier.clone(), programs.clone(), None)?;
+        let itself = middleware.wrap(self.with_process(Routes::default()));
+        let processes = vec![
+            ("gateway", Link::local(itself)),
+            ("release", links.release.clone()),
+            ("forum", links.forum.clone()),
+            ("chat", links.chat.clone()),
+            ("notify", links.notify.clone()),
+        ];
         Ok(Built {
-            router: Some(self.router(links, verifier, programs)),
+            router: Some(self.router(links, processes, verifier, programs)),
             grpc: None,
             lock: None,
         })
@@ -322,13 +344,19 @@ impl Shared<'_> {
         health.depends(service, release_svc::SERVICE, Need::Degraded, check);
     }
 
-    /// The routes on the gRPC port.
+    /// Routes with those about the process itself.
+    fn with_process(&self, routes: Routes) -> Routes {
+        ProcessApi::new(self.role, self.life.health.clone()).add_to(routes)
+    }
+
+    /// The routes on the gRPC port: of these services, and of the process itself.
     async fn server(
         &self,
         routes: Routes,
-        services: Vec<&'static str>,
+        services: &[&'static str],
         middleware: Middleware,
     ) -> anyhow::Result<GrpcServer> {
+        let services = [services, &[process::SERVICE]].concat();
         let server = GrpcServer::new(routes, services, middleware).await?;
         Ok(server.with_tls(self.tls.server.clone()))
     }

@@ -12,6 +12,7 @@
 //! | the configuration and dependencies of each service | `services` |
 //! | access control | `access`, `ended` |
 //! | limits on connections and requests | `limits` |
+//! | the health of a process for administrators | `process` |
 //! | the databases | `storage`, `embedded`, `data_dir` |
 //! | Kafka | `bus` |
 //! | backups by the process itself | `backups` |
@@ -28,6 +29,7 @@ mod embedded;
 mod ended;
 mod limits;
 mod mesh;
+mod process;
 mod ready;
 mod services;
 mod storage;

@@ -164,6 +164,7 @@ impl Shared<'_> {
     pub(super) fn router(
         &self,
         links: Links,
+        processes: Vec<(&'static str, Link)>,
         verifier: Arc<Verifier>,
         programs: Arc<ProgramTokens>,
     ) -> Router {
@@ -183,6 +184,7 @@ impl Shared<'_> {
             forum: links.forum,
             chat: links.chat,
             notify: links.notify,
+            processes,
             webhook_secret: self
                 .settings
                 .webhook_secret

@@ -64,7 +64,30 @@ async fn a_gateway_survives_a_restart_of_its_services_and_streams_miss_nothing()
     let ops = Client::new(&gateway.ops);
     ops.get("/readyz").await.unwrap().expect(200);
     let at = server.grpc.trim_start_matches("http://").to_owned();
+    let health = admin.get("/admin/health").await.unwrap().expect(200);
+    assert_eq!(health["state"], "UP", "{health:#}");
+    let names = health["processes"].as_array().unwrap().iter();
+    let names: Vec<_> = names.map(|process| process["name"].clone()).collect();
+    assert_eq!(names, ["gateway", "release", "forum", "chat", "notify"]);
     let data = server.kill().await.unwrap();
+    let health = until(async || {
+        let health = admin.get("/admin/health").await?.expect(200);
+        let first = &health["processes"][0]["dependencies"][0];
+        ensure!(
+            first["state"] == "DOWN" && first["required"] == true,
+            "{health:#}"
+        );
+        Ok(health)
+    });
+    let health = health.await.unwrap();
+    assert_eq!(health["state"], "DOWN");
+    let gateway_lacks = &health["processes"][0]["dependencies"][0];
+    assert_eq!(gateway_lacks["name"], "release-svc");
+    assert!(gateway_lacks["problem"].is_string() && gateway_lacks["since"].is_string());
+    for process in &health["processes"].as_array().unwrap()[1..] {
+        assert_eq!(process["state"], "DOWN", "{process:#}");
+        assert!(process["problem"].is_string(), "{process:#}");
+    }
     let problem = admin
         .get("/releases")
         .await

@@ -6,11 +6,13 @@ mod assistant;
 mod home;
 mod incidents;
 mod notifications;
+mod overview;
 mod preferences;
 pub(crate) mod profile;
 mod release;
 mod releases;
 pub(crate) mod sign_in;
+mod system;
 mod task;
 mod thread;
 
@@ -137,6 +139,8 @@ async fn page(visit: &Visit) -> Result<Page, Fault> {
         Some(Place::Preferences) => preferences::page(visit).await,
         Some(Place::Assistant) => assistant::page(visit).await,
         Some(Place::Profile) => profile::page(visit).await,
+        Some(Place::Overview) => overview::page(visit).await,
+        Some(Place::System) => system::page(visit).await,
         Some(Place::Incidents) => incidents::page(visit).await,
         Some(Place::Accounts) => accounts::page(visit).await,
         Some(Place::Home | Place::SignIn | Place::SignUp) | None => home::page(visit).await,
@@ -157,6 +161,18 @@ async fn my_tasks(visit: &Visit, status: TaskStatus) -> Result<Vec<MyTask>, Faul
         .list_my_tasks(request)
         .await?;
     Ok(answer.into_inner().tasks)
+}
+
+/// A part of a page that is there even if what it shows cannot be read: then it says why.
+///
+/// # Errors
+/// If the visitor is not signed in any more, or may not read it.
+fn part<T>(read: Result<T, Fault>, show: impl FnOnce(T) -> Markup) -> Result<Markup, Fault> {
+    match read {
+        Ok(read) => Ok(show(read)),
+        Err(fault) if matches!(fault.kind, Kind::Unauthenticated | Kind::Forbidden) => Err(fault),
+        Err(fault) => Ok(html! { p.card.refusal { (fault.detail) } }),
+    }
 }
 
 /// A task with whether the visitor could start it.

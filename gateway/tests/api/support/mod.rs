@@ -131,6 +131,7 @@ impl Gateway {
             forum: link(forum),
             chat: link(chat),
             notify: link(notify),
+            processes: Vec::new(),
             verifier,
             webhook_secret: Some(HOOK_SECRET.into()),
             services: services.clone(),

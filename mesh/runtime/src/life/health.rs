@@ -1,11 +1,14 @@
 //! The health of a process: whether it can serve, and which dependencies fail.
 
-use std::{sync::Arc, time::Duration};
+use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
 use async_trait::async_trait;
 use futures::future::join_all;
+use jiff::Timestamp;
 use parking_lot::Mutex;
 use serde::Serialize;
+
+use crate::clock::{Clock as _, SystemClock};
 
 /// A dependency that does not answer a health check within this time counts as unavailable.
 const CHECK_TIMEOUT: Duration = Duration::from_secs(2);
@@ -54,6 +57,19 @@ pub struct Health(Arc<Inner>);
 struct Inner {
     checks: Mutex<Vec<Named>>,
     phase: Mutex<Phase>,
+    /// Dependencies that are checked only to be shown.
+    shown: Mutex<Vec<Named>>,
+    /// The last result of each check.
+    known: Mutex<BTreeMap<(&'static str, &'static str), Known>>,
+}
+
+/// The last result of a check.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Known {
+    /// What it found.
+    pub finding: Finding,
+    /// Since when the dependency is available, or is not, as far as this process knows.
+    pub since: Timestamp,
 }
 
 #[derive(Clone)]
@@ -109,6 +125,12 @@ impl Finding {
         self.need == Need::Required && self.problem.is_some()
     }
 
+    /// Whether it is available.
+    #[must_use]
+    pub fn is_up(&self) -> bool {
+        self.problem.is_none()
+    }
+
     /// Whether the service works, but is degraded because of it.
     #[must_use]
     pub fn degrades(&self) -> bool {
@@ -134,6 +156,17 @@ impl Health {
         });
     }
 
+    /// Registers a dependency that has alerts of its own: it is only among what is
+    /// [known](Self::known).
+    pub fn shows(&self, service: &'static str, dependency: &'static str, check: Arc<dyn Check>) {
+        self.0.shown.lock().push(Named {
+            service,
+            dependency,
+            need: Need::Degraded,
+            check,
+        });
+    }
+
     /// Changes the phase.
     pub fn enter(&self, phase: Phase) {
         *self.0.phase.lock() = phase;
@@ -148,25 +181,53 @@ impl Health {
     /// Checks all dependencies concurrently.
     pub async fn findings(&self) -> Vec<Finding> {
         let checks = self.0.checks.lock().clone();
-        join_all(checks.into_iter().map(|named| async move {
-            let problem = match tokio::time::timeout(CHECK_TIMEOUT, named.check.check()).await {
-                Ok(Ok(())) => None,
-                Ok(Err(problem)) => Some(problem),
-                Err(_) => Some(Problem::Away(format!("no answer within {CHECK_TIMEOUT:?}"))),
-            };
-            Finding {
-                service: named.service,
-                dependency: named.dependency,
-                need: named.need,
-                problem,
-            }
-        }))
-        .await
+        let findings = results(checks).await;
+        self.note(&findings, SystemClock.now());
+        findings
     }
+
+    /// The last result of each check, which is at most seconds old while the process serves.
+    pub async fn known(&self) -> Vec<Known> {
+        let shown = self.0.shown.lock().clone();
+        self.note(&results(shown).await, SystemClock.now());
+        self.0.known.lock().values().cloned().collect()
+    }
+
+    fn note(&self, findings: &[Finding], now: Timestamp) {
+        let mut known = self.0.known.lock();
+        for finding in findings {
+            let place = (finding.service, finding.dependency);
+            let before = known.get(&place);
+            let same = before.filter(|known| known.finding.is_up() == finding.is_up());
+            let since = same.map_or(now, |known| known.since);
+            let finding = finding.clone();
+            known.insert(place, Known { finding, since });
+        }
+    }
+}
+
+/// Runs these checks concurrently.
+async fn results(checks: Vec<Named>) -> Vec<Finding> {
+    join_all(checks.into_iter().map(|named| async move {
+        let problem = match tokio::time::timeout(CHECK_TIMEOUT, named.check.check()).await {
+            Ok(Ok(())) => None,
+            Ok(Err(problem)) => Some(problem),
+            Err(_) => Some(Problem::Away(format!("no answer within {CHECK_TIMEOUT:?}"))),
+        };
+        Finding {
+            service: named.service,
+            dependency: named.dependency,
+            need: named.need,
+            problem,
+        }
+    }))
+    .await
 }
 
 #[cfg(test)]
 mod tests {
+    use std::sync::atomic::{AtomicBool, Ordering};
+
     use super::*;
 
     struct Full;
@@ -198,5 +259,53 @@ mod tests {
         assert_eq!(written[1]["problem"], "no answer within 2s");
         assert!(findings[0].prevents() && !findings[0].degrades());
         assert!(findings[1].degrades() && !findings[1].prevents());
+    }
+
+    /// Is there while the flag is set.
+    struct Flag(Arc<AtomicBool>);
+
+    #[async_trait]
+    impl Check for Flag {
+        async fn check(&self) -> Result<(), Problem> {
+            let is_there = self.0.load(Ordering::Relaxed);
+            is_there
+                .then_some(())
+                .ok_or_else(|| Problem::Away("it is away".into()))
+        }
+    }
+
+    #[tokio::test]
+    async fn a_state_is_known_since_it_changed() {
+        let (health, flag) = (Health::default(), Arc::new(AtomicBool::new(true)));
+        health.depends(
+            "a.Service",
+            "store",
+            Need::Required,
+            Arc::new(Flag(flag.clone())),
+        );
+        health.shows("a.Service", "mail server", Arc::new(Flag(flag.clone())));
+        let at = |second| Timestamp::from_second(second).unwrap();
+        for (now, up, since) in [
+            (1, true, 1),
+            (2, true, 1),
+            (3, false, 3),
+            (4, false, 3),
+            (5, true, 5),
+        ] {
+            flag.store(up, Ordering::Relaxed);
+            let findings = results(health.0.checks.lock().clone()).await;
+            health.note(&findings, at(now));
+            let known = health.0.known.lock()[&("a.Service", "store")].clone();
+            assert_eq!((known.finding.is_up(), known.since), (up, at(since)));
+        }
+        flag.store(false, Ordering::Relaxed);
+        assert_eq!(
+            health.findings().await.len(),
+            1,
+            "what is only shown raises no alert"
+        );
+        let known = health.known().await;
+        let down = known.iter().filter(|known| !known.finding.is_up());
+        assert_eq!((known.len(), down.count()), (2, 2));
     }
 }

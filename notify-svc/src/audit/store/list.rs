@@ -11,7 +11,7 @@ use uuid::Uuid;
 
 use super::{
     AuditStore,
-    stored::{BY_RELEASE, BY_TASK, BY_TIME, BY_TYPE, BY_USER, Found},
+    stored::{BY_RELEASE, BY_TASK, BY_TIME, BY_TYPE, BY_USER, Found, in_lists},
 };
 use crate::{
     audit::{Entry, Filter},
@@ -26,6 +26,17 @@ const READ: u32 = 500;
 pub struct Place {
     happened: Timestamp,
     number: u64,
+}
+
+impl Place {
+    /// Of an entry, in a list by time.
+    #[must_use]
+    pub fn of(entry: &Entry) -> Self {
+        Self {
+            happened: in_lists(entry.happened()),
+            number: entry.number,
+        }
+    }
 }
 
 /// Which entries are read, and in which order.

@@ -84,7 +84,7 @@ impl Document for Entry {
 }
 
 /// A time as [`by_time`] distinguishes it: to the millisecond, and not before 1970.
-fn in_lists(time: Timestamp) -> Timestamp {
+pub(super) fn in_lists(time: Timestamp) -> Timestamp {
     let millis = time.as_millisecond().max(0);
     Timestamp::from_millisecond(millis).unwrap_or(Timestamp::UNIX_EPOCH)
 }

@@ -30,6 +30,7 @@ use uuid::Uuid;
 
 pub use limits::DomainLimits;
 use send::{MailRecipient, Sender};
+pub(crate) use server::MailServer;
 use server::{Contact, Server};
 
 use super::{
@@ -87,6 +88,8 @@ pub(crate) struct Dispatcher {
     pub(crate) due: Arc<Notify>,
     /// Woken when there are events to publish.
     pub(crate) outbox: Wake,
+    /// Where the state of the mail server is noted.
+    pub(crate) server: MailServer,
     /// Whether no other process can have claims in this database. Then claims found at the start
     /// were left by a process that has ended.
     pub(crate) sole_owner: bool,
@@ -115,6 +118,7 @@ impl Dispatcher {
                 orphans &= !self.requeue_ended(orphans).await;
                 self.give_up(&server, &sender, &mut sending).await;
             }
+            self.server.note(&server);
             let free = server.free(self.connections, sending.len());
             if free > 0 && !orphans {
                 self.claim(free, &sender, &mut sending).await;

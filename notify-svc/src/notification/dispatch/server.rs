@@ -9,9 +9,12 @@
 //! Nothing of this is stored. A mail that did not reach the server stays due in the queue, so the
 //! first replica, or the next process, that reaches the server sends it.
 
-use std::time::Duration;
+use std::{sync::Arc, time::Duration};
 
+use async_trait::async_trait;
 use jiff::Timestamp;
+use parking_lot::Mutex;
+use slipway_runtime::life::{Check, Problem};
 use tokio::time::Instant;
 
 use crate::{metrics as m, notification::GIVE_UP_AFTER};
@@ -22,6 +25,31 @@ const PROBE_EVERY: Duration = Duration::from_secs(5);
 /// How long this process must have seen the server unavailable before it gives up any notification.
 /// After a start, many may have waited for long, and the server may still be starting too.
 const TIMEOUT: jiff::SignedDuration = jiff::SignedDuration::from_mins(10);
+
+/// Why the mail server is unavailable, as the dispatcher knows it: a mail server cannot be checked
+/// without connecting to it.
+#[derive(Clone, Default)]
+pub(crate) struct MailServer(Arc<Mutex<Option<String>>>);
+
+impl MailServer {
+    pub(super) fn note(&self, server: &Server) {
+        let problem = match server {
+            Server::Away { why, .. } => Some(why.clone()),
+            Server::Unknown { .. } | Server::Present => None,
+        };
+        *self.0.lock() = problem;
+    }
+}
+
+#[async_trait]
+impl Check for MailServer {
+    async fn check(&self) -> Result<(), Problem> {
+        self.0
+            .lock()
+            .clone()
+            .map_or(Ok(()), |why| Err(Problem::Away(why)))
+    }
+}
 
 /// What an attempt showed about the mail server.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
@@ -194,6 +222,18 @@ mod tests {
         assert_eq!(server.free(16, 0), 0);
         assert!(server.probe_at().is_some());
         assert_eq!(server.away_since(), Some(NOW), "it is one outage");
+    }
+
+    #[tokio::test]
+    async fn others_are_told_while_the_server_is_unavailable() {
+        let told = MailServer::default();
+        assert_eq!(told.check().await, Ok(()));
+        let mut server = away();
+        told.note(&server);
+        assert_eq!(told.check().await, Err(Problem::Away("refused".to_owned())));
+        server.learn(Contact::Made, after(1));
+        told.note(&server);
+        assert_eq!(told.check().await, Ok(()));
     }
 
     #[test]

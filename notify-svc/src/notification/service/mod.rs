@@ -1,11 +1,14 @@
-//! `slipway.notify.v1.NotificationService`: lists notifications and records delivery reports.
+//! `slipway.notify.v1.NotificationService`: lists notifications, has the figures of the day, and
+//! records delivery reports.
 
 use std::sync::Arc;
 
+use jiff::Timestamp;
 use slipway_proto::notify::v1::{
-    ConfirmDeliveriesRequest, ConfirmDeliveriesResponse, GetNotificationRequest,
-    GetNotificationResponse, ListAllNotificationsRequest, ListAllNotificationsResponse,
-    ListNotificationsRequest, ListNotificationsResponse, Notification as Shown,
+    ConfirmDeliveriesRequest, ConfirmDeliveriesResponse, GetDeliveryFiguresRequest,
+    GetDeliveryFiguresResponse, GetNotificationRequest, GetNotificationResponse,
+    ListAllNotificationsRequest, ListAllNotificationsResponse, ListNotificationsRequest,
+    ListNotificationsResponse, Notification as Shown,
     notification_service_server::NotificationService,
 };
 use slipway_rpc::{
@@ -19,6 +22,8 @@ use uuid::Uuid;
 use super::{
     Notification, NotificationId, To,
     confirmation::record::Confirmations,
+    figures,
+    preferences::store::PreferenceStore,
     recipients::{Recipient, store::RecipientStore},
     store::{Direction, NotificationStore, Query},
     templates::Library,
@@ -31,6 +36,7 @@ mod translate;
 pub(crate) struct NotificationApi {
     pub(crate) notifications: NotificationStore,
     pub(crate) recipients: RecipientStore,
+    pub(crate) preferences: PreferenceStore,
     pub(crate) templates: Arc<Library>,
     pub(crate) confirmations: Confirmations,
 }
@@ -95,6 +101,20 @@ impl NotificationService for NotificationApi {
             notifications,
             next_page_token,
         }))
+    }
+
+    async fn get_delivery_figures(
+        &self,
+        request: Request<GetDeliveryFiguresRequest>,
+    ) -> Result<Response<GetDeliveryFiguresResponse>, Status> {
+        let caller = principal(&request)?;
+        let chosen = self.preferences.of(caller.user_id).await;
+        let zone = chosen.map_err(Fault::from)?.preferences.time_zone;
+        let now = self.confirmations.clock.now();
+        let from = figures::beginning_of_day(now, zone.rules());
+        let found = self.notifications.figures(from, Timestamp::MAX).await;
+        let found = found.map_err(Fault::from)?;
+        Ok(Response::new(translate::figures(from, &zone, &found)))
     }
 
     async fn confirm_deliveries(

@@ -3,16 +3,20 @@
 use slipway_proto::{
     common::v1::UserRef,
     notify::v1::{
-        Notification as Shown, NotificationAttempt, NotificationFilter, NotificationState,
+        GetDeliveryFiguresResponse, Notification as Shown, NotificationAttempt, NotificationFilter,
+        NotificationState, StateCounts,
     },
     time::to_proto as timestamp,
 };
 use slipway_rpc::error::Fault;
-use slipway_runtime::text::is_blank;
+use slipway_runtime::{text::is_blank, zone::Zone};
 use uuid::Uuid;
 
 use crate::{
-    notification::{Attempt, Filter, Notification, Outcome, State, To},
+    notification::{
+        Attempt, Filter, Notification, Outcome, State, To,
+        figures::{Figures, mean, percentile},
+    },
     translate::period,
 };
 
@@ -21,6 +25,30 @@ const LONGEST_TEXT: usize = 200;
 
 /// Maximum length of a type, in characters.
 const LONGEST_TYPE: usize = 64;
+
+/// The figures of the day that began at `from` in a time zone.
+pub(super) fn figures(
+    from: jiff::Timestamp,
+    zone: &Zone,
+    figures: &Figures,
+) -> GetDeliveryFiguresResponse {
+    let [queued, sending, sent, delivered, failed, suppressed] = figures.counts;
+    GetDeliveryFiguresResponse {
+        from: Some(timestamp(from)),
+        time_zone: zone.name().to_owned(),
+        counts: Some(StateCounts {
+            queued,
+            sending,
+            sent,
+            delivered,
+            failed,
+            suppressed,
+        }),
+        measured: figures.latencies.len() as u64,
+        mean_latency_ms: mean(&figures.latencies),
+        p99_latency_ms: percentile(&figures.latencies, 99),
+    }
+}
 
 /// The filter of a request, limited to the recipients `to` if there are any.
 pub(super) fn filter(wanted: Option<NotificationFilter>, to: Vec<To>) -> Result<Filter, Fault> {

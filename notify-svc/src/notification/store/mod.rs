@@ -9,7 +9,7 @@ mod stored;
 #[cfg(test)]
 mod tests;
 
-use std::collections::HashSet;
+use std::{cmp::Reverse, collections::HashSet};
 
 use jiff::Timestamp;
 use slipway_bus::Event;
@@ -26,7 +26,10 @@ pub(crate) use stored::Stored;
 
 use self::stored::{BY_DIGEST, BY_EVENT, BY_KIND, BY_RECIPIENT, BY_STATE, CLAIMED, DUE, QUEUED};
 use super::{
-    Attempt, Filter, Notification, NotificationId, State, To, digest::LARGEST, gathering::QUIET,
+    Attempt, Filter, Notification, NotificationId, State, To,
+    digest::LARGEST,
+    figures::{Figures, MAX_COUNTED, MEASURED},
+    gathering::QUIET,
 };
 use crate::store::{StoreError, search::Search};
 
@@ -288,6 +291,37 @@ impl NotificationStore {
         Ok(Backlog {
             waiting,
             oldest_due: oldest.map(|oldest| oldest.due_at),
+        })
+    }
+
+    /// What became of the notifications that were created from `from` until `until`.
+    ///
+    /// # Errors
+    /// If the database is unavailable.
+    pub async fn figures(&self, from: Timestamp, until: Timestamp) -> Result<Figures, StoreError> {
+        let filter = Filter {
+            from: Some(from),
+            until: Some(until),
+            ..Filter::default()
+        };
+        let (above, below) = Query::newest(filter, 0).bounds();
+        let mut counts = [0; State::ALL.len()];
+        for (count, state) in counts.iter_mut().zip(State::ALL) {
+            let of_state = Part::first(MAX_COUNTED, state.as_str());
+            let of_state = of_state.above(above).below(below);
+            *count = self.0.count::<Stored>(&BY_STATE, &of_state).await?;
+        }
+        let mut sent = Vec::new();
+        for state in [State::Sent, State::Delivered] {
+            let last = Part::last(MEASURED, state.as_str());
+            let last = last.above(above).below(below);
+            sent.extend(notifications(self.0.list(&BY_STATE, &last).await?));
+        }
+        sent.sort_unstable_by_key(|sent| Reverse(sent.id));
+        sent.truncate(MEASURED as usize);
+        Ok(Figures {
+            counts,
+            latencies: sent.iter().filter_map(Notification::latency_ms).collect(),
         })
     }
 

@@ -1,11 +1,13 @@
 //! Selection and paging of queries.
 
+use std::time::Duration;
+
 use serde_json::json;
 
-use super::{Opened, every_shape_of_query, notification, notifications, user};
+use super::{Opened, after, every_shape_of_query, notification, notifications, user};
 use crate::{
     notification::{
-        Filter, Notification,
+        Attempt, Filter, Notification, Outcome,
         store::{Direction, NotificationStore, Query},
     },
     store::{EXAMINED, PAGE_WEIGHT, testing::on_each},
@@ -15,6 +17,7 @@ on_each!(Opened:
     filters_select_the_same_as_a_full_scan
     a_page_has_a_size_limit
     a_rare_match_is_searched_over_several_pages
+    figures_are_of_the_notifications_of_a_period
 );
 
 /// All pages of a query, joined.
@@ -92,4 +95,33 @@ async fn a_rare_match_is_searched_over_several_pages(open: impl Fn() -> Opened) 
     let page = store.list(&query).await.unwrap();
     assert!(page.items.is_empty() && page.next.is_some());
     assert_eq!(read_on(&store, &query).await, [rare]);
+}
+
+async fn figures_are_of_the_notifications_of_a_period(open: impl Fn() -> Opened) {
+    let store = open().store;
+    let mut log = notifications(60);
+    let attempt = |outcome, at| Attempt::new(at, Duration::from_millis(7), outcome, "");
+    for (n, notification) in log.iter_mut().enumerate() {
+        let (at, now) = (notification.created_at, notification.clone());
+        *notification = match n % 4 {
+            0 => {
+                now.settle(attempt(Outcome::Accepted, at), 0.0, at)
+                    .notification
+            }
+            1 => {
+                now.settle(attempt(Outcome::Permanent, at), 0.0, at)
+                    .notification
+            }
+            2 => now.suppressed("off"),
+            _ => now,
+        };
+    }
+    store.enqueue(log).await.unwrap();
+    // Those from the 21st to the 40th.
+    let figures = store.figures(after(21), after(41)).await.unwrap();
+    let expected = [5, 0, 5, 0, 5, 5];
+    assert_eq!(figures.counts, expected);
+    assert_eq!(figures.latencies, [7; 5]);
+    let none = store.figures(after(100), after(200)).await.unwrap();
+    assert_eq!((none.counts, none.latencies.len()), ([0; 6], 0));
 }

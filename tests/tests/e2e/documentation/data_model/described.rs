@@ -76,6 +76,7 @@ const DEAD_LETTERS: (&str, &str) = (NOTIFY, "dead_letters");
 const RECIPIENTS: (&str, &str) = (NOTIFY, "recipients");
 const NOTIFICATIONS: (&str, &str) = (NOTIFY, "notifications");
 const ACTIVITY: (&str, &str) = (NOTIFY, "activity");
+const ANSWERS: (&str, &str) = (NOTIFY, "answers");
 const AUDIT: (&str, &str) = (NOTIFY, "audit");
 
 /// Every collection.
@@ -517,6 +518,56 @@ pub(super) const COLLECTIONS: &[Described] = &[
         ],
     },
     Described {
+        of: ANSWERS,
+        what: "An answer of the assistant: when, and how long it took. From these and the activity \
+               feed, the statistics are counted.",
+        kept: "as long as the activity feed.",
+        fields: &[
+            ("number", Number, Id),
+            ("answer.event", Uuid, Unique("event")),
+            ("answer.time", Time, None),
+            ("answer.latencyMs", Number, None),
+        ],
+        keys: &[("event", "the event: it is in the log once")],
+    },
+    Described {
+        of: (NOTIFY, "statistics_days"),
+        what: "What was worked on in a day: counters, and the number of the last entry of the \
+               activity feed that is in them.",
+        kept: "without a limit.",
+        fields: &[
+            ("date", Text, Id),
+            ("day.through", Number, None),
+            ("day.developers[]", Uuid, None),
+            ("day.lead.count", Number, None),
+            ("day.todo.sumMs", Number, None),
+            ("day.inProcess.sumMs", Number, None),
+        ],
+        keys: &[],
+    },
+    Described {
+        of: (NOTIFY, "statistics_hours"),
+        what: "How much happened in each minute of an hour: counters, and the numbers of the last \
+               entry of the activity feed and the last answer that are in them.",
+        kept: "8 days.",
+        fields: &[
+            ("number", Number, Id),
+            ("hour.through", Number, None),
+            ("hour.answersThrough", Number, None),
+            ("hour.events[]", Number, None),
+            ("hour.answers[]", Number, None),
+            ("hour.answerTime.count", Number, None),
+        ],
+        keys: &[],
+    },
+    Described {
+        of: (NOTIFY, "statistics_position"),
+        what: "How far the activity feed and the answers are in all counters. There is one.",
+        kept: "without a limit.",
+        fields: &[("activity", Number, None), ("answers", Number, None)],
+        keys: &[],
+    },
+    Described {
         of: AUDIT,
         what: "An entry of the audit trail.",
         kept: "without a limit: the chain would break.",
@@ -610,6 +661,12 @@ pub(super) const REFERENCES: &[Reference] = &[
     reference(ACTIVITY, "activity.actor.id", ACCOUNTS, "user.id"),
     reference(ACTIVITY, "activity.concerns[]", ACCOUNTS, "user.id"),
     reference(ACTIVITY, "activity.releaseId", RELEASES, "id"),
+    reference(
+        (NOTIFY, "statistics_days"),
+        "day.developers[]",
+        ACCOUNTS,
+        "user.id",
+    ),
     reference(AUDIT, "eventId", ACTIVITY, "activity.id"),
     reference(AUDIT, "actorId", ACCOUNTS, "user.id"),
     reference(AUDIT, "releaseId", RELEASES, "id"),
