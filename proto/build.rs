@@ -20,6 +20,7 @@ const FILES: &[&str] = &[
     "proto/slipway/notify/v1/preference.proto",
     "proto/slipway/notify/v1/template.proto",
     "proto/slipway/notify/v1/log.proto",
+    "proto/slipway/notify/v1/reading.proto",
     "proto/slipway/notify/v1/statistics.proto",
     "proto/slipway/process/v1/process.proto",
     "proto/slipway/release/v1/release.proto",

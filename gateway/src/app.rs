@@ -13,6 +13,7 @@ use slipway_proto::{
         log_service_client::LogServiceClient,
         notification_service_client::NotificationServiceClient,
         preference_service_client::PreferenceServiceClient,
+        reading_service_client::ReadingServiceClient,
         statistics_service_client::StatisticsServiceClient,
         template_service_client::TemplateServiceClient,
     },
@@ -56,6 +57,7 @@ pub(crate) struct App {
     dead_letters: DeadLetterServiceClient<Link>,
     incidents: IncidentServiceClient<Link>,
     log: LogServiceClient<Link>,
+    reading: ReadingServiceClient<Link>,
     statistics: StatisticsServiceClient<Link>,
     pub(crate) processes: Arc<Processes>,
     pub(crate) webhook_secret: Option<String>,
@@ -101,6 +103,7 @@ impl App {
         let audit = AuditServiceClient::new(notify.clone()).max_decoding_message_size(MAX_ANSWER);
         let incidents = IncidentServiceClient::new(notify.clone());
         let log = LogServiceClient::new(notify.clone()).max_decoding_message_size(MAX_ANSWER);
+        let reading = ReadingServiceClient::new(notify.clone());
         let statistics = StatisticsServiceClient::new(notify.clone());
         let notifications =
             NotificationServiceClient::new(notify.clone()).max_decoding_message_size(MAX_ANSWER);
@@ -129,6 +132,7 @@ impl App {
             dead_letters,
             incidents,
             log,
+            reading,
             statistics,
             processes: Arc::new(Processes::new(processes)),
             webhook_secret,
@@ -188,6 +192,11 @@ impl App {
     /// A client of the log service.
     pub(crate) fn log(&self) -> LogServiceClient<Link> {
         self.log.clone()
+    }
+
+    /// A client of the reading service.
+    pub(crate) fn reading(&self) -> ReadingServiceClient<Link> {
+        self.reading.clone()
     }
 
     /// A client of the statistics service.

@@ -55,6 +55,7 @@ pub(crate) fn router(app: AppState) -> Router {
         preferences: app.preferences(),
         incidents: app.incidents(),
         log: app.log(),
+        reading: app.reading(),
         statistics: app.statistics(),
         processes: Arc::<Processes>::clone(&app.processes),
     };

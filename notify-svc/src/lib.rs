@@ -22,6 +22,7 @@
 //! | [`dead_letters`] | events that consumers could not handle: checks of edited payloads (`edit`), replays (`replay`) |
 //! | [`incidents`] | faults, and when administrators are mailed about them |
 //! | [`log`] | what happened and failed, in one list: how sources are merged (`merge`), what is an act (`acts`) |
+//! | [`reading`] | how far a user has read, and how much is unread |
 //! | [`statistics`] | tasks by day, traffic by minute: what counts (`Fact`), buckets (`Day`, `Hour`) |
 //!
 //! Shared: [`store`] opens the database, `retention` deletes old data, `translate` converts common
@@ -34,6 +35,7 @@ pub mod incidents;
 pub mod log;
 pub mod metrics;
 pub mod notification;
+pub mod reading;
 mod retention;
 #[cfg(test)]
 mod samples;
@@ -54,6 +56,7 @@ use slipway_proto::notify::v1::{
     activity_service_server::ActivityServiceServer, audit_service_server::AuditServiceServer,
     dead_letter_service_server::DeadLetterServiceServer,
     incident_service_server::IncidentServiceServer, log_service_server::LogServiceServer,
+    reading_service_server::ReadingServiceServer,
     statistics_service_server::StatisticsServiceServer,
 };
 use slipway_runtime::{
@@ -85,6 +88,7 @@ use notification::{
     services,
     templates::Library,
 };
+use reading::service::ReadingApi;
 use retention::Retention;
 use statistics::service::StatisticsApi;
 
@@ -95,6 +99,7 @@ const ACTIVITY_SERVICE: &str = "slipway.notify.v1.ActivityService";
 const AUDIT_SERVICE: &str = "slipway.notify.v1.AuditService";
 const DEAD_LETTER_SERVICE: &str = "slipway.notify.v1.DeadLetterService";
 const LOG_SERVICE: &str = "slipway.notify.v1.LogService";
+const READING_SERVICE: &str = "slipway.notify.v1.ReadingService";
 const STATISTICS_SERVICE: &str = "slipway.notify.v1.StatisticsService";
 const INCIDENT_SERVICE: &str = "slipway.notify.v1.IncidentService";
 
@@ -105,6 +110,7 @@ pub const SERVICES: &[&str] = &[
     DEAD_LETTER_SERVICE,
     INCIDENT_SERVICE,
     LOG_SERVICE,
+    READING_SERVICE,
     STATISTICS_SERVICE,
     "slipway.notify.v1.NotificationService",
     "slipway.notify.v1.PreferenceService",
@@ -236,6 +242,12 @@ impl Config {
             .add_service(AuditServiceServer::new(audit(&dependencies)))
             .add_service(DeadLetterServiceServer::new(dead_letters))
             .add_service(LogServiceServer::new(log(&dependencies.stores)))
+            .add_service(ReadingServiceServer::new(ReadingApi {
+                positions: dependencies.stores.reading.clone(),
+                activity: dependencies.stores.activity.clone(),
+                notifications: dependencies.stores.notifications.clone(),
+                clock: dependencies.clock.clone(),
+            }))
             .add_service(StatisticsServiceServer::new(StatisticsApi {
                 store: statistics.clone(),
                 clock: dependencies.clock.clone(),

@@ -14,7 +14,18 @@ pub(crate) fn page(visit: &Visit, title: &str, content: &Markup) -> Markup {
     let place = Place::of(&visit.path);
     let link = |to: &str, text: &str| {
         let is_here = place == Place::of(to);
-        html! { a href=(to) aria-current=[is_here.then_some("page")] { (text) } }
+        // The script fills in what is unread.
+        let unread = match to {
+            "/activity" => Some("activity"),
+            "/notifications" => Some("notifications"),
+            _ => None,
+        };
+        html! {
+            a href=(to) aria-current=[is_here.then_some("page")] {
+                (text)
+                @if let Some(unread) = unread { span.unread data-unread=(unread) {} }
+            }
+        }
     };
     let body = html! {
         header.top {

@@ -34,6 +34,7 @@ use slipway_proto::{
         incident_service_client::IncidentServiceClient, log_service_client::LogServiceClient,
         notification_service_client::NotificationServiceClient,
         preference_service_client::PreferenceServiceClient,
+        reading_service_client::ReadingServiceClient,
         statistics_service_client::StatisticsServiceClient,
     },
     process::v1::GetHealthResponse,
@@ -84,6 +85,8 @@ pub struct Services {
     pub incidents: IncidentServiceClient<Link>,
     /// What happened and failed.
     pub log: LogServiceClient<Link>,
+    /// How far the visitor has read.
+    pub reading: ReadingServiceClient<Link>,
     /// Figures about the work.
     pub statistics: StatisticsServiceClient<Link>,
     /// The processes.

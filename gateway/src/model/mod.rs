@@ -19,6 +19,7 @@ mod notification;
 mod paging;
 mod preference;
 mod proto;
+mod reading;
 mod recurrence;
 mod release;
 mod session;
@@ -54,6 +55,7 @@ pub(crate) use notification::{AllNotificationsQuery, Notification, Notifications
 pub(crate) use paging::{NoConditions, OutOfBounds, Page, Paging};
 pub(crate) use preference::Preferences;
 pub(crate) use proto::{Malformed, required};
+pub(crate) use reading::{NewReadPosition, ReadPosition};
 pub(crate) use release::{
     NewRelease, Release, ReleaseChange, ReleaseQuery, ReleaseSummary, ReleaseView,
 };

@@ -17,6 +17,7 @@ mod incidents;
 mod notifications;
 mod patterns;
 mod preferences;
+mod reading;
 mod releases;
 mod sessions;
 mod statistics;
@@ -57,6 +58,7 @@ pub(crate) fn router(app: AppState) -> Router {
         .merge(activity::routes())
         .merge(notifications::routes())
         .merge(preferences::routes())
+        .merge(reading::routes())
         .merge(events::routes())
         .merge(templates::routes())
         .merge(audit::routes())

@@ -33,7 +33,8 @@ impl LogService for LogApi {
         let mut parts = Vec::new();
         for kind in Kind::ALL.into_iter().filter(|kind| filter.includes(*kind)) {
             let reached = cursor.get(&kind).copied();
-            let part = self.0.part(kind, &filter, reached, limit).await;
+            // One more than the page has, to know whether another page follows.
+            let part = self.0.part(kind, &filter, reached, limit + 1).await;
             parts.extend(part.map_err(Fault::from)?);
         }
         let (entries, next) = merge(&cursor, parts, limit as usize);

@@ -64,13 +64,15 @@ impl Sources {
         let read = if filter.text.is_none() { limit } else { READ };
         for _ in 0..READS {
             let (examined, is_end) = self.read(kind, filter, last, read).await?;
-            for (time, key, entry) in examined {
+            let count = examined.len();
+            for (n, (time, key, entry)) in examined.into_iter().enumerate() {
                 last = Some(key);
                 if filter.from.is_some_and(|from| time < from) {
                     part.next = None;
                     return Ok(Some(part));
                 }
-                part.next = Some((time, key));
+                let is_last = is_end && n + 1 == count;
+                part.next = (!is_last).then_some((time, key));
                 let wanted = entry.filter(|entry| filter.admits(entry));
                 part.entries.extend(wanted.map(|entry| (entry, key)));
                 if part.entries.len() == limit as usize {
@@ -165,7 +167,10 @@ fn incident(incident: Incident) -> Examined {
         kind: Kind::Incident,
         id: incident.id.to_string(),
         time: incident.last_seen,
-        detail: format!("{}, {} times", incident.service, incident.count),
+        detail: match incident.count {
+            1 => format!("{}, once", incident.service),
+            count => format!("{}, {count} times", incident.service),
+        },
         summary: incident.summary,
         event_type: incident.kind,
         actor: None,

@@ -32,6 +32,7 @@ use crate::{
         store::{NotificationStore, Stored},
         templates::store::{Earlier, TemplateStore, Type},
     },
+    reading::store::{ReadingStore, StoredPosition},
     statistics::{
         answers::StoredAnswer,
         store::{Position, StatisticsStore, StoredDay, StoredHour},
@@ -67,6 +68,7 @@ pub const COLLECTIONS: Schema = &[
     Stored::COLLECTION,
     StoredEntry::COLLECTION,
     Entry::COLLECTION,
+    StoredPosition::COLLECTION,
     StoredAnswer::COLLECTION,
     StoredDay::COLLECTION,
     StoredHour::COLLECTION,
@@ -98,6 +100,8 @@ pub struct Stores {
     pub templates: TemplateStore,
     /// Events that other programs have announced.
     pub intake: IntakeStore,
+    /// How far users have read.
+    pub reading: ReadingStore,
     /// Statistics, with the log of the assistant's answers.
     pub statistics: StatisticsStore,
     /// Idempotency receipts.
@@ -143,6 +147,7 @@ impl Stores {
             preferences: PreferenceStore::new(documents.clone()),
             templates: TemplateStore::new(documents.clone()),
             intake: IntakeStore::new(documents.clone()),
+            reading: ReadingStore::new(documents.clone()),
             statistics: StatisticsStore::new(documents.clone()),
             documents,
         }

@@ -268,6 +268,8 @@ async fn asks(developer: &Client) {
 async fn announces(team: &Team) {
     let preferences = json!({"timeZone": "Europe/Berlin"});
     put(&team.developers[0], "/preferences", &preferences).await;
+    let read = json!({"sequence": 1, "notificationId": "01890a5d-ac96-774b-bcce-b302099a8057"});
+    put(&team.developers[0], "/read-position", &read).await;
     for subject in ["An order", "Your order"] {
         let template = json!({"subject": subject, "text": "It says {{ what }}.",
             "html": "<p>It says {{ what }}.</p>", "sample": {"what": "nothing"}});

@@ -5,6 +5,7 @@ mod accounts;
 mod assistant;
 mod comments;
 mod preferences;
+mod reading;
 mod releases;
 mod session;
 mod tasks;
@@ -48,6 +49,7 @@ pub(crate) fn routes() -> Router<Arc<Web>> {
         .route("/ui/tokens", post(session::create_token))
         .route("/ui/tokens/revoke", post(session::revoke_token))
         .route("/ui/preferences", post(preferences::save))
+        .route("/ui/read", post(reading::mark))
         .route("/ui/assistant", post(assistant::ask))
         .route("/ui/assistant/delete", post(assistant::delete))
         .route("/ui/releases", post(releases::plan))

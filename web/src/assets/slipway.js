@@ -89,8 +89,23 @@ function hear(news) {
   document.documentElement.dataset.stream = "open";
   soon ??= setTimeout(() => {
     soon = undefined;
+    countUnread().catch(() => {});
     refresh();
   }, TOGETHER);
+}
+
+/** Shows in the navigation how much is unread. */
+async function countUnread() {
+  const places = document.querySelectorAll("[data-unread]");
+  if (!places.length) return;
+  const answer = await fetch("/read-position", { headers: { accept: "application/json" } });
+  if (!answer.ok) return;
+  const position = await answer.json();
+  for (const place of places) {
+    const { count, more } = position[place.getAttribute("data-unread") ?? ""].unread;
+    place.textContent = count ? `${count}${more ? "+" : ""}` : "";
+    if (count) place.insertAdjacentHTML("beforeend", '<span class="sr"> unread</span>');
+  }
 }
 
 function follow() {
@@ -110,4 +125,5 @@ function follow() {
 const back = /** @type {HTMLInputElement | null} */ (document.querySelector("input[name=back]"));
 if (location.pathname.startsWith("/ui/") && back) history.replaceState(null, "", back.value);
 localTimes(document);
+countUnread().catch(() => {});
 follow();

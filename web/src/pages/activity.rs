@@ -2,10 +2,12 @@
 
 use maud::{Markup, html};
 use serde_json::Value;
-use slipway_proto::notify::v1::{ActivityEntry, ActivityFilter, ActivityServiceListRequest};
+use slipway_proto::notify::v1::{
+    ActivityEntry, ActivityFilter, ActivityServiceListRequest, ReadPosition,
+};
 use slipway_rpc::error::Fault;
 
-use super::Page;
+use super::{Page, counted, read_position};
 use crate::{
     parts::{button, more, person},
     times::{day, read, when},
@@ -41,13 +43,12 @@ pub(super) async fn page(visit: &Visit) -> Result<Page, Fault> {
         page_token: query.get("cursor").to_owned(),
         ..ActivityServiceListRequest::default()
     });
-    let answer = visit
-        .services()
-        .activity
-        .clone()
-        .list(request)
-        .await?
-        .into_inner();
+    let list = async {
+        let answer = visit.services().activity.clone().list(request).await;
+        answer.map_err(Fault::from)
+    };
+    let (answer, read) = tokio::try_join!(list, read_position(visit))?;
+    let answer = answer.into_inner();
     Page::new(
         "Activity",
         html! {
@@ -55,7 +56,8 @@ pub(super) async fn page(visit: &Visit) -> Result<Page, Fault> {
             (filters(visit))
             div #wall data-live="" {
                 @if answer.entries.is_empty() { p.empty { "Nothing that matches has happened." } }
-                (days(visit, &answer.entries))
+                (mark(visit, answer.newest, &read))
+                (days(visit, &answer.entries, read.sequence))
                 (more(visit, &answer.next_page_token, "Older"))
             }
         },
@@ -93,12 +95,35 @@ fn filters(visit: &Visit) -> Markup {
     }
 }
 
-fn days(visit: &Visit, entries: &[ActivityEntry]) -> Markup {
+/// How much is unread, and what marks it as read.
+fn mark(visit: &Visit, newest: u64, read: &ReadPosition) -> Markup {
+    let unread = read.entries.unwrap_or_default();
+    html! {
+        @if unread.count > 0 {
+            (visit.form("/ui/read", "read", &html! {
+                input type="hidden" name="sequence" value=(newest);
+                span { (counted(unread)) " unread" }
+                (button("Mark all as read", ""))
+            }))
+        }
+    }
+}
+
+fn days(visit: &Visit, entries: &[ActivityEntry], read_to: u64) -> Markup {
+    // The first entry that was read, if others are before it and something was read at all.
+    let line = entries.iter().position(|entry| entry.sequence <= read_to);
+    let line = line.filter(|place| *place > 0);
+    let line = line.map_or(0, |place| entries[place].sequence);
     let of = |entry: &ActivityEntry| read(entry.time.as_ref()).map(day).unwrap_or_default();
     html! {
         @for entries in entries.chunk_by(|a, b| of(a) == of(b)) {
             h2.day { (of(&entries[0])) }
-            ol.wall { @for entry in entries { (row(visit, entry)) } }
+            ol.wall {
+                @for entry in entries {
+                    @if entry.sequence == line { li.unread-line { "You have read everything from here on" } }
+                    (row(visit, entry))
+                }
+            }
         }
     }
 }

@@ -22,7 +22,10 @@ use axum::{extract::State, response::Response};
 use form_urlencoded::byte_serialize;
 use http::{StatusCode, Uri};
 use maud::{Markup, html};
-use slipway_proto::release::v1::{ListMyTasksRequest, MyTask, Readiness, Task, TaskStatus};
+use slipway_proto::{
+    notify::v1::{GetReadPositionRequest, ReadPosition, Unread},
+    release::v1::{ListMyTasksRequest, MyTask, Readiness, Task, TaskStatus},
+};
 use slipway_rpc::error::{Fault, Kind};
 
 use crate::{
@@ -161,6 +164,20 @@ async fn my_tasks(visit: &Visit, status: TaskStatus) -> Result<Vec<MyTask>, Faul
         .list_my_tasks(request)
         .await?;
     Ok(answer.into_inner().tasks)
+}
+
+/// How far the visitor has read.
+async fn read_position(visit: &Visit) -> Result<ReadPosition, Fault> {
+    let request = visit.request(GetReadPositionRequest {});
+    let mut service = visit.services().reading.clone();
+    let answer = service.get_read_position(request).await?.into_inner();
+    Ok(answer.position.unwrap_or_default())
+}
+
+/// How much is unread.
+fn counted(unread: Unread) -> String {
+    let more = if unread.more { "+" } else { "" };
+    format!("{}{more}", unread.count)
 }
 
 /// A part of a page that is there even if what it shows cannot be read: then it says why.

@@ -2,11 +2,11 @@
 
 use maud::{Markup, html};
 use slipway_proto::notify::v1::{
-    ListNotificationsRequest, Notification, NotificationFilter, NotificationState,
+    ListNotificationsRequest, Notification, NotificationFilter, NotificationState, ReadPosition,
 };
 use slipway_rpc::error::Fault;
 
-use super::Page;
+use super::{Page, counted, read_position};
 use crate::{
     parts::{Input, button, input, more},
     times::when,
@@ -40,8 +40,15 @@ pub(super) async fn page(visit: &Visit) -> Result<Page, Fault> {
         page_size: 20,
         page_token: query.get("cursor").to_owned(),
     });
-    let answer = visit.services().notifications.clone();
-    let answer = { answer }.list_notifications(request).await?.into_inner();
+    let mut service = visit.services().notifications.clone();
+    let list = async {
+        service
+            .list_notifications(request)
+            .await
+            .map_err(Fault::from)
+    };
+    let (answer, read) = tokio::try_join!(list, read_position(visit))?;
+    let answer = answer.into_inner();
     Page::new(
         "Notifications",
         html! {
@@ -49,12 +56,29 @@ pub(super) async fn page(visit: &Visit) -> Result<Page, Fault> {
         p { a href="/preferences" { "Choose what is mailed, and when" } }
             (filters(visit, state))
             div #notifications data-live="" {
+                (mark(visit, &answer.notifications, &read))
                 @if answer.notifications.is_empty() { p.empty { "There are none here." } }
                 ul.list { @for one in &answer.notifications { li.card { (row(visit, one)) } } }
                 (more(visit, &answer.next_page_token, "More"))
             }
         },
     )
+}
+
+/// What marks the notifications up to the newest one of the page as read.
+fn mark(visit: &Visit, shown: &[Notification], read: &ReadPosition) -> Markup {
+    let unread = read.notifications.unwrap_or_default();
+    let newest = shown.iter().map(|one| &one.id).max();
+    let newest = newest.filter(|newest| **newest > read.notification_id);
+    html! {
+        @if let Some(newest) = newest.filter(|_| unread.count > 0) {
+            (visit.form("/ui/read", "read", &html! {
+                input type="hidden" name="notification" value=(newest);
+                span { (counted(unread)) " unread" }
+                (button("Mark as read", ""))
+            }))
+        }
+    }
 }
 
 fn filters(visit: &Visit, state: NotificationState) -> Markup {

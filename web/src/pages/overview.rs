@@ -40,7 +40,7 @@ pub(super) async fn page(visit: &Visit) -> Result<Page, Fault> {
         html! {
             h1 { "Overview" }
             section #open-releases data-live="" { h2 { "Open releases" } (releases) }
-            section #work data-live="" {
+            section #work {
                 h2 { "Work in the last " (days) " days" }
                 nav.tabs aria-label="Period" {
                     @for period in PERIODS {
@@ -51,7 +51,7 @@ pub(super) async fn page(visit: &Visit) -> Result<Page, Fault> {
                 }
                 (tasks)
             }
-            section #now data-live="" { h2 { "In the last hour" } (traffic) }
+            section #now { h2 { "In the last hour" } (traffic) }
         },
     )
 }

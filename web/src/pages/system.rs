@@ -62,7 +62,7 @@ pub(super) async fn page(visit: &Visit) -> Result<Page, Fault> {
         "System",
         html! {
             h1 { "System" }
-            section #health data-live="" { h2 { "Health" } (health) }
+            section #health { h2 { "Health" } (health) }
             section #deliveries data-live="" { h2 { "Notifications today" } (today) }
             section {
                 h2 #log { "Log: " (name) }

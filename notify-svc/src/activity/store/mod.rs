@@ -166,6 +166,16 @@ impl ActivityStore {
         self.end(&Part::last(1, "")).await
     }
 
+    /// How many entries have a greater number: from its two ends, because it has no gaps.
+    ///
+    /// # Errors
+    /// If the database is unavailable.
+    pub async fn count_after(&self, sequence: u64) -> Result<u64, StoreError> {
+        let newest = self.newest().await?;
+        let oldest = self.end(&Part::first(1, "")).await?;
+        Ok(newest.saturating_sub(sequence.max(oldest.saturating_sub(1))))
+    }
+
     async fn end(&self, part: &Part) -> Result<u64, StoreError> {
         let found = self.0.summaries::<StoredEntry>(&BY_ID, part).await?;
         Ok(found.first().map_or(0, |found| found.sequence))

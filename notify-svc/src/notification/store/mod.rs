@@ -294,6 +294,20 @@ impl NotificationStore {
         })
     }
 
+    /// How many notifications of a recipient came after this one, counted up to `most`.
+    ///
+    /// # Errors
+    /// If the database is unavailable.
+    pub async fn count_after(
+        &self,
+        to: &To,
+        after: Option<NotificationId>,
+        most: u32,
+    ) -> Result<u64, StoreError> {
+        let behind = Part::first(most, to).behind(after);
+        Ok(self.0.count::<Stored>(&BY_RECIPIENT, &behind).await?)
+    }
+
     /// What became of the notifications that were created from `from` until `until`.
     ///
     /// # Errors

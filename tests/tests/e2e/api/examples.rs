@@ -12,7 +12,7 @@ const SECRET: &str = "a-secret-of-the-operators-own";
 
 /// Every operation with a body, in an order in which each finds what it needs, with the status of
 /// its answer.
-const ORDER: [(&str, &str, u16); 27] = [
+const ORDER: [(&str, &str, u16); 28] = [
     ("POST", "/auth/register", 201),
     ("POST", "/auth/login", 200),
     ("POST", "/auth/session", 200),
@@ -36,6 +36,7 @@ const ORDER: [(&str, &str, u16); 27] = [
     ("PATCH", "/chat/{sessionId}", 200),
     ("POST", "/chat/{sessionId}/message", 200),
     ("PUT", "/preferences", 200),
+    ("PUT", "/read-position", 200),
     ("PUT", "/admin/templates/{type}", 200),
     ("POST", "/admin/templates/{type}/preview", 200),
     ("POST", "/events/{eventType}", 202),

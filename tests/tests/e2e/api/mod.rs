@@ -16,6 +16,7 @@ mod openapi;
 mod paging;
 mod params;
 mod patterns;
+mod reading;
 mod releases;
 mod routes;
 mod statistics;

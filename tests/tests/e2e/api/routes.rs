@@ -130,6 +130,7 @@ impl Taking {
 fn value(types: &[String]) -> Value {
     match types.first().map(String::as_str) {
         Some("boolean") => json!(true),
+        Some("integer") => json!(1),
         Some("array") => json!([]),
         Some("object") => json!({}),
         _ => json!("text"),

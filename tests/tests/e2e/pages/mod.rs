@@ -2,6 +2,7 @@
 
 mod accounts;
 mod browser;
+mod figures;
 mod plain;
 
 use slipway_tests::{Answer, Process, Team};

@@ -518,6 +518,17 @@ pub(super) const COLLECTIONS: &[Described] = &[
         ],
     },
     Described {
+        of: (NOTIFY, "read_positions"),
+        what: "How far a user has read the activity feed and their notifications.",
+        kept: "without a limit.",
+        fields: &[
+            ("user", Uuid, Id),
+            ("position.sequence", Number, None),
+            ("position.notification", Uuid, None),
+        ],
+        keys: &[],
+    },
+    Described {
         of: ANSWERS,
         what: "An answer of the assistant: when, and how long it took. From these and the activity \
                feed, the statistics are counted.",
@@ -667,6 +678,7 @@ pub(super) const REFERENCES: &[Reference] = &[
         ACCOUNTS,
         "user.id",
     ),
+    reference((NOTIFY, "read_positions"), "user", ACCOUNTS, "user.id"),
     reference(AUDIT, "eventId", ACTIVITY, "activity.id"),
     reference(AUDIT, "actorId", ACCOUNTS, "user.id"),
     reference(AUDIT, "releaseId", RELEASES, "id"),
