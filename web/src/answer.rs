@@ -103,9 +103,10 @@ pub(crate) async fn with_policy(mut response: Response) -> Response {
 }
 
 fn set_policy(headers: &mut HeaderMap) {
-    let headers_of_pages: [(HeaderName, HeaderValue); 3] = [
+    // A page may tell less of its address.
+    headers.entry(REFERRER_POLICY).or_insert(REFERRER);
+    let headers_of_pages: [(HeaderName, HeaderValue); 2] = [
         (CONTENT_SECURITY_POLICY, POLICY),
-        (REFERRER_POLICY, REFERRER),
         (X_FRAME_OPTIONS, HeaderValue::from_static("DENY")),
     ];
     for (name, value) in headers_of_pages {

@@ -15,6 +15,11 @@ pub(crate) fn button(text: &str, class: &str) -> Markup {
     html! { button.(class) type="submit" { (text) } }
 }
 
+/// What a form has done.
+pub(crate) fn news(text: &str) -> Markup {
+    html! { section.card.now role="status" { p { (text) } } }
+}
+
 /// A username. Names may be of any script, and must not turn the text around them.
 pub(crate) fn person(username: &str) -> Markup {
     html! { bdi.person { (username) } }

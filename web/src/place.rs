@@ -1,10 +1,13 @@
 //! The addresses of pages.
 
 /// The routes of all pages.
-pub(crate) const ROUTES: [&str; 14] = [
+pub(crate) const ROUTES: [&str; 17] = [
     "/",
     "/sign-in",
     "/sign-up",
+    "/password/forgot",
+    "/password/reset",
+    "/invitation",
     "/releases",
     "/releases/{id}",
     "/tasks/{id}",
@@ -25,6 +28,11 @@ pub(crate) enum Place<'a> {
     Home,
     SignIn,
     SignUp,
+    ForgotPassword,
+    /// To set another password with the link of a mail.
+    ResetPassword,
+    /// To set the first password with the link of a mail.
+    Invitation,
     Releases,
     Release(&'a str),
     /// A task, with its discussion.
@@ -50,6 +58,9 @@ impl<'a> Place<'a> {
             [Some(""), None, ..] => Self::Home,
             [Some("sign-in"), None, ..] => Self::SignIn,
             [Some("sign-up"), None, ..] => Self::SignUp,
+            [Some("password"), Some("forgot"), None, _] => Self::ForgotPassword,
+            [Some("password"), Some("reset"), None, _] => Self::ResetPassword,
+            [Some("invitation"), None, ..] => Self::Invitation,
             [Some("releases"), None, ..] => Self::Releases,
             [Some("releases"), Some(id), None, _] if !id.is_empty() => Self::Release(id),
             // A list of the API.
@@ -69,7 +80,15 @@ impl<'a> Place<'a> {
 
     /// Whether it is for visitors who are not signed in.
     pub(crate) fn is_public(self) -> bool {
-        matches!(self, Self::SignIn | Self::SignUp)
+        matches!(self, Self::SignIn | Self::SignUp) || self.is_for_everybody()
+    }
+
+    /// Whether it is for whoever has its address, signed in or not.
+    pub(crate) fn is_for_everybody(self) -> bool {
+        matches!(
+            self,
+            Self::ForgotPassword | Self::ResetPassword | Self::Invitation
+        )
     }
 }
 
@@ -144,6 +163,7 @@ mod tests {
             "https://evil.example",
             "javascript:alert(1)",
             "/sign-in",
+            "/password/reset?token=x",
             "/auth/me",
             "/releases\r\nx: y",
             "/releases?\u{e9}",

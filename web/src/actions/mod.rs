@@ -4,6 +4,7 @@
 mod accounts;
 mod assistant;
 mod comments;
+mod password;
 mod preferences;
 mod releases;
 mod session;
@@ -42,9 +43,12 @@ pub(crate) fn routes() -> Router<Arc<Web>> {
         .route("/ui/sign-up", post(session::sign_up))
         .route("/ui/sign-out", post(session::sign_out))
         .route("/ui/password", post(session::change_password))
+        .route("/ui/password/forgot", post(password::forgot))
+        .route("/ui/password/reset", post(password::reset))
         .route("/ui/sessions/end", post(session::end))
         .route("/ui/users", post(accounts::create))
         .route("/ui/users/{id}", post(accounts::update))
+        .route("/ui/users/{id}/mail", post(accounts::mail))
         .route("/ui/tokens", post(session::create_token))
         .route("/ui/tokens/revoke", post(session::revoke_token))
         .route("/ui/preferences", post(preferences::save))

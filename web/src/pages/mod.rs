@@ -6,6 +6,7 @@ mod assistant;
 mod home;
 mod incidents;
 mod notifications;
+pub(crate) mod password;
 mod preferences;
 pub(crate) mod profile;
 mod release;
@@ -49,8 +50,13 @@ impl Page {
 
 /// Shows the page at the address of a request.
 pub(crate) async fn show(State(web): State<Arc<Web>>, visitor: Visitor, uri: Uri) -> Response {
+    let place = Place::of(uri.path());
+    if let Some(place) = place.filter(|place| place.is_for_everybody()) {
+        let query = Fields::parse(uri.query().unwrap_or_default().as_bytes());
+        return password::page(place, &query);
+    }
     let address = uri.path_and_query().map_or("/", |address| address.as_str());
-    let is_public = Place::of(uri.path()).is_some_and(Place::is_public);
+    let is_public = place.is_some_and(Place::is_public);
     match (visitor.user.is_some(), is_public) {
         (true, true) => redirect("/"),
         (false, true) => {
@@ -139,7 +145,15 @@ async fn page(visit: &Visit) -> Result<Page, Fault> {
         Some(Place::Profile) => profile::page(visit).await,
         Some(Place::Incidents) => incidents::page(visit).await,
         Some(Place::Accounts) => accounts::page(visit).await,
-        Some(Place::Home | Place::SignIn | Place::SignUp) | None => home::page(visit).await,
+        Some(
+            Place::Home
+            | Place::SignIn
+            | Place::SignUp
+            | Place::ForgotPassword
+            | Place::ResetPassword
+            | Place::Invitation,
+        )
+        | None => home::page(visit).await,
     }
 }
 

@@ -126,12 +126,13 @@ pub(crate) fn sign_in(
             }))
             (button("Sign in", "main"))
         }
+        p { a href="/password/forgot" { "Forgotten your password?" } }
         p { "No account yet? " a href="/sign-up" { "Create one" } "." }
         p.hint {
             "Whoever started this server has the account “admin”. Its password was printed at the first start."
         }
     };
-    shown(status, fault, bare("Sign in", &content))
+    shown(status, fault, "Sign in", &content)
 }
 
 /// The page to create an account.
@@ -166,11 +167,17 @@ pub(crate) fn sign_up(status: StatusCode, typed: &Fields, fault: Option<&Fault>)
         }
         p { "You have one? " a href="/sign-in" { "Sign in" } "." }
     };
-    shown(status, fault, bare("Create an account", &content))
+    shown(status, fault, "Create an account", &content)
 }
 
-fn shown(status: StatusCode, fault: Option<&Fault>, content: Markup) -> Response {
-    let page = page(status, content);
+/// A page for somebody who is not signed in, with the reason if a form was refused.
+pub(super) fn shown(
+    status: StatusCode,
+    fault: Option<&Fault>,
+    title: &str,
+    content: &Markup,
+) -> Response {
+    let page = page(status, bare(title, content));
     match fault {
         Some(fault) => answer::refused(fault, page),
         None => page,
