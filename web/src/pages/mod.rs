@@ -15,13 +15,13 @@ pub(crate) mod sign_in;
 mod task;
 mod thread;
 
-use std::{collections::HashMap, sync::Arc};
+use std::sync::Arc;
 
 use axum::{extract::State, response::Response};
 use form_urlencoded::byte_serialize;
 use http::{StatusCode, Uri};
 use maud::{Markup, html};
-use slipway_proto::release::v1::{ListMyTasksRequest, MyTask, TaskStatus};
+use slipway_proto::release::v1::{ListMyTasksRequest, MyTask, Readiness, Task, TaskStatus};
 use slipway_rpc::error::{Fault, Kind};
 
 use crate::{
@@ -173,9 +173,11 @@ async fn my_tasks(visit: &Visit, status: TaskStatus) -> Result<Vec<MyTask>, Faul
     Ok(answer.into_inner().tasks)
 }
 
-/// What blocks the visitor's tasks that are to do, by their ids.
-async fn blockers(visit: &Visit) -> Result<HashMap<String, MyTask>, Fault> {
-    let tasks = my_tasks(visit, TaskStatus::Todo).await?.into_iter();
-    let by_id = tasks.filter_map(|mine| Some((mine.task.as_ref()?.id.clone(), mine)));
-    Ok(by_id.collect())
+/// A task with whether the visitor could start it.
+fn mine(task: Task, readiness: Readiness) -> MyTask {
+    MyTask {
+        task: Some(task),
+        can_start: readiness.can_start,
+        blocked_by: readiness.blocked_by,
+    }
 }

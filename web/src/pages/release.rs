@@ -1,19 +1,18 @@
 //! One release: its tasks in order, and what an admin does with it.
 
-use std::collections::HashMap;
-
 use maud::{Markup, html};
 use slipway_proto::{
     identity::v1::{ListUsersRequest, User},
     release::v1::{
-        GetReleaseRequest, GetReleaseResponse, MyTask, Release, ReleaseStatus, Task, TaskStatus,
+        GetReleaseRequest, GetReleaseResponse, Readiness, Release, ReleaseStatus, Task, TaskStatus,
     },
 };
 use slipway_rpc::error::{Fault, Kind};
 
 use super::{
-    Page, blockers,
+    Page,
     home::blocked,
+    mine,
     task::{actions, due, worked},
 };
 use crate::{
@@ -23,7 +22,7 @@ use crate::{
 };
 
 pub(super) async fn page(visit: &Visit, id: &str) -> Result<Page, Fault> {
-    let (release, mine, users) = tokio::try_join!(get(visit, id), blockers(visit), users(visit))?;
+    let ((release, readiness), users) = tokio::try_join!(get(visit, id), users(visit))?;
     Page::new(
         release.name.clone(),
         html! {
@@ -49,7 +48,9 @@ pub(super) async fn page(visit: &Visit, id: &str) -> Result<Page, Fault> {
                 @if !release.description.is_empty() { p.prose dir="auto" { (release.description) } }
                 @if release.tasks.is_empty() { p.empty { "It has no task yet." } }
                 ol.rail {
-                    @for task in &release.tasks { (step(visit, task, &mine)) }
+                    @for (task, readiness) in release.tasks.iter().zip(&readiness) {
+                        (step(visit, task, readiness))
+                    }
                 }
             }
             p { a href={ "/activity?releaseId=" (release.id) } { "What happened in this release" } }
@@ -58,13 +59,18 @@ pub(super) async fn page(visit: &Visit, id: &str) -> Result<Page, Fault> {
     )
 }
 
-fn step(visit: &Visit, task: &Task, mine: &HashMap<String, MyTask>) -> Markup {
+fn step(visit: &Visit, task: &Task, readiness: &Readiness) -> Markup {
     let class = match task.status() {
         TaskStatus::Completed => "done",
         TaskStatus::InProcess => "doing",
         TaskStatus::Todo | TaskStatus::Unspecified => "todo",
     };
-    let mine = mine.get(&task.id);
+    let is_own = task
+        .assignee
+        .as_ref()
+        .is_some_and(|owner| visit.is_user(&owner.id));
+    // What blocks the tasks of others is in the line above them.
+    let mine = is_own.then(|| mine(task.clone(), readiness.clone()));
     html! {
         li.(class) {
             span.index aria-hidden="true" { (task.order_index) }
@@ -80,8 +86,8 @@ fn step(visit: &Visit, task: &Task, mine: &HashMap<String, MyTask>) -> Markup {
                     }
                     (worked(visit, task)) (due(visit, task))
                 }
-                @if let Some(mine) = mine { (blocked(visit, mine)) }
-                (actions(visit, task, mine))
+                @if let Some(mine) = &mine { (blocked(visit, mine)) }
+                (actions(visit, task, mine.as_ref()))
             }
         }
     }
@@ -122,8 +128,8 @@ fn admin(visit: &Visit, release: &Release, users: &[User]) -> Markup {
     }
 }
 
-/// A release with its tasks.
-async fn get(visit: &Visit, id: &str) -> Result<Release, Fault> {
+/// A release with its tasks, and which of them the visitor could start.
+async fn get(visit: &Visit, id: &str) -> Result<(Release, Vec<Readiness>), Fault> {
     let request = visit.request(GetReleaseRequest { id: id.to_owned() });
     let answer = visit
         .services()
@@ -131,8 +137,9 @@ async fn get(visit: &Visit, id: &str) -> Result<Release, Fault> {
         .clone()
         .get_release(request)
         .await?;
-    let GetReleaseResponse { release } = answer.into_inner();
-    release.ok_or_else(|| Fault::internal("an answer without a release"))
+    let GetReleaseResponse { release, readiness } = answer.into_inner();
+    let release = release.ok_or_else(|| Fault::internal("an answer without a release"))?;
+    Ok((release, readiness))
 }
 
 /// The users that an admin can choose from. Without them a name can be typed.

@@ -4,11 +4,13 @@ use jiff::SignedDuration;
 use maud::{Markup, html};
 use slipway_proto::{
     identity::v1::User,
-    release::v1::{GetTaskRequest, MyTask, Task, TaskPriority, TaskStatus},
+    release::v1::{
+        GetTaskRequest, GetTaskResponse, MyTask, Readiness, Task, TaskPriority, TaskStatus,
+    },
 };
 use slipway_rpc::error::Fault;
 
-use super::{Page, blockers, home::blocked, release::users, thread};
+use super::{Page, home::blocked, mine, release::users, thread};
 use crate::{
     parts::{Input, area, button, input, release_link, state, user},
     times::{length, read, when},
@@ -16,13 +18,9 @@ use crate::{
 };
 
 pub(super) async fn page(visit: &Visit, id: &str) -> Result<Page, Fault> {
-    let (task, mine, users, thread) = tokio::try_join!(
-        get(visit, id),
-        blockers(visit),
-        users(visit),
-        thread::first(visit, id)
-    )?;
-    let mine = mine.get(&task.id);
+    let ((task, readiness), users, thread) =
+        tokio::try_join!(get(visit, id), users(visit), thread::first(visit, id))?;
+    let mine = mine(task.clone(), readiness);
     Page::new(
         task.title.clone(),
         html! {
@@ -48,8 +46,8 @@ pub(super) async fn page(visit: &Visit, id: &str) -> Result<Page, Fault> {
                     @for tag in &task.tags { " " span.tag { bdi { (tag) } } }
                 }
                 @if !task.description.is_empty() { p.prose dir="auto" { (task.description) } }
-                @if let Some(mine) = mine { (blocked(visit, mine)) }
-                (actions(visit, &task, mine))
+                (blocked(visit, &mine))
+                (actions(visit, &task, Some(&mine)))
             }
             @if visit.is_admin() { (edit(visit, &task, &users)) }
             (thread::section(visit, &task.id, &thread))
@@ -175,9 +173,10 @@ pub(super) fn due(visit: &Visit, task: &Task) -> Markup {
     }
 }
 
-async fn get(visit: &Visit, id: &str) -> Result<Task, Fault> {
+async fn get(visit: &Visit, id: &str) -> Result<(Task, Readiness), Fault> {
     let request = visit.request(GetTaskRequest { id: id.to_owned() });
     let answer = visit.services().tasks.clone().get_task(request).await?;
-    let task = answer.into_inner().task;
-    task.ok_or_else(|| Fault::internal("an answer without a task"))
+    let GetTaskResponse { task, readiness } = answer.into_inner();
+    let task = task.ok_or_else(|| Fault::internal("an answer without a task"))?;
+    Ok((task, readiness.unwrap_or_default()))
 }
