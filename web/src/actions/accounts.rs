@@ -1,13 +1,13 @@
 //! Accounts of others, for administrators.
 
-use axum::{extract::Path, response::Response};
+use axum::response::Response;
 use slipway_proto::{
     common::v1::Role,
     identity::v1::{CreateAccountRequest, UpdateAccountRequest},
 };
 use slipway_rpc::error::Fault;
 
-use super::Sent;
+use super::{Id, Sent};
 use crate::pages::accounts::ROLES;
 
 pub(super) async fn create(sent: Sent) -> Response {
@@ -24,7 +24,7 @@ pub(super) async fn create(sent: Sent) -> Response {
 }
 
 /// Changes what the form names.
-pub(super) async fn update(Path(id): Path<String>, sent: Sent) -> Response {
+pub(super) async fn update(Id(id): Id, sent: Sent) -> Response {
     let disabled = sent.fields.filled("disabled");
     let request = sent.request(UpdateAccountRequest {
         id,
