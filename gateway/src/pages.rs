@@ -58,6 +58,8 @@ pub(crate) fn router(app: AppState) -> Router {
         reading: app.reading(),
         statistics: app.statistics(),
         processes: Arc::<Processes>::clone(&app.processes),
+        dead_letters: app.dead_letters(),
+        templates: app.templates(),
     };
     let web = Web {
         services,

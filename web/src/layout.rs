@@ -13,7 +13,11 @@ use crate::{
 pub(crate) fn page(visit: &Visit, title: &str, content: &Markup) -> Markup {
     let place = Place::of(&visit.path);
     let link = |to: &str, text: &str| {
-        let is_here = place == Place::of(to);
+        let current = match place {
+            Some(place) if Some(place) == Place::of(to) => Some("page"),
+            Some(place) if place.is_within(to) => Some("true"),
+            _ => None,
+        };
         // The script fills in what is unread.
         let unread = match to {
             "/activity" => Some("activity"),
@@ -21,7 +25,7 @@ pub(crate) fn page(visit: &Visit, title: &str, content: &Markup) -> Markup {
             _ => None,
         };
         html! {
-            a href=(to) aria-current=[is_here.then_some("page")] {
+            a href=(to) aria-current=[current] {
                 (text)
                 @if let Some(unread) = unread { span.unread data-unread=(unread) {} }
             }
@@ -49,6 +53,16 @@ pub(crate) fn page(visit: &Visit, title: &str, content: &Markup) -> Markup {
             }
         }
         main #main tabindex="-1" {
+            @if visit.path.starts_with("/admin") {
+                nav.tabs aria-label="Administration" {
+                    (link("/admin", "System"))
+                    (link("/admin/incidents", "Incidents"))
+                    (link("/admin/dead-letters", "Dead letters"))
+                    (link("/admin/templates", "Templates"))
+                    (link("/admin/notifications", "Mails"))
+                    (link("/admin/users", "Accounts"))
+                }
+            }
             (refused(visit.fault()))
             (content)
         }

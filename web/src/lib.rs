@@ -12,8 +12,10 @@ mod actions;
 mod answer;
 mod assets;
 mod chart;
+mod diff;
 mod fields;
 mod layout;
+mod markdown;
 mod pages;
 mod parts;
 mod place;
@@ -31,11 +33,13 @@ use slipway_proto::{
     identity::v1::identity_service_client::IdentityServiceClient,
     notify::v1::{
         activity_service_client::ActivityServiceClient,
+        dead_letter_service_client::DeadLetterServiceClient,
         incident_service_client::IncidentServiceClient, log_service_client::LogServiceClient,
         notification_service_client::NotificationServiceClient,
         preference_service_client::PreferenceServiceClient,
         reading_service_client::ReadingServiceClient,
         statistics_service_client::StatisticsServiceClient,
+        template_service_client::TemplateServiceClient,
     },
     process::v1::GetHealthResponse,
     release::v1::{
@@ -83,6 +87,10 @@ pub struct Services {
     pub preferences: PreferenceServiceClient<Link>,
     /// Incidents.
     pub incidents: IncidentServiceClient<Link>,
+    /// Events that could not be handled.
+    pub dead_letters: DeadLetterServiceClient<Link>,
+    /// Templates of mails.
+    pub templates: TemplateServiceClient<Link>,
     /// What happened and failed.
     pub log: LogServiceClient<Link>,
     /// How far the visitor has read.

@@ -71,8 +71,8 @@ pub(crate) use template::{
 };
 pub(crate) use token::{CreatedToken, NewToken, ProgramToken, TokensOfMine};
 pub(crate) use user::{
-    Account, BrowserSession, Colleague, Credentials, PasswordChange, Refresh, Registration,
-    Session, UserRef, UsersQuery,
+    Account, BrowserSession, Colleague, Credentials, ForgottenPassword, PasswordChange,
+    PasswordReset, Refresh, Registration, Session, UserRef, UsersQuery,
 };
 
 use std::{fmt, str::FromStr};

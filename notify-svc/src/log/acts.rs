@@ -15,6 +15,8 @@ fn verb(event_type: EventType) -> Option<&'static str> {
     use EventType as E;
     Some(match event_type {
         E::UserRegistered => "created the account",
+        E::UserInvited => "invited",
+        E::PasswordResetRequested => "sent a link for a new password to",
         E::UserDisabled => "disabled the account",
         E::UserEnabled => "enabled the account",
         E::UserRoleChanged => "changed the role of",

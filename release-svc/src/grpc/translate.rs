@@ -10,7 +10,7 @@ use slipway_rpc::{
 use uuid::Uuid;
 
 use crate::{
-    identity::{User, UserRef, UserState},
+    identity::{User, UserRef, UserState, links::Purpose},
     release::{
         Blocker, PlacedTask, Priority, Readiness, Recurrence, Release, ReleaseState, RemindBefore,
         TaskState,
@@ -48,8 +48,9 @@ pub(super) fn public_user(user: &User) -> identity::User {
 /// An account as admins see it.
 pub(super) fn account(user: &User, open_tasks: Option<u32>) -> identity::Account {
     let state = match user.state {
-        UserState::Active => identity::AccountState::Active,
         UserState::Disabled => identity::AccountState::Disabled,
+        UserState::Active if user.invited => identity::AccountState::Invited,
+        UserState::Active => identity::AccountState::Active,
     };
     identity::Account {
         user: Some(own_user(user)),
@@ -58,13 +59,30 @@ pub(super) fn account(user: &User, open_tasks: Option<u32>) -> identity::Account
     }
 }
 
-/// The requested state, by its proto number; `None` if it is unspecified.
-pub(super) fn requested_state(state: i32) -> Result<Option<UserState>, Fault> {
+/// The condition on the state of accounts, by its proto number: the state, and whether they wait for
+/// the answer to an invitation.
+pub(super) fn requested_state(state: i32) -> Result<(Option<UserState>, Option<bool>), Fault> {
     match identity::AccountState::try_from(state) {
-        Ok(identity::AccountState::Unspecified) => Ok(None),
-        Ok(identity::AccountState::Active) => Ok(Some(UserState::Active)),
-        Ok(identity::AccountState::Disabled) => Ok(Some(UserState::Disabled)),
-        Err(_) => Err(Fault::invalid_field("state", "must be ACTIVE or DISABLED")),
+        Ok(identity::AccountState::Unspecified) => Ok((None, None)),
+        Ok(identity::AccountState::Active) => Ok((Some(UserState::Active), Some(false))),
+        Ok(identity::AccountState::Disabled) => Ok((Some(UserState::Disabled), None)),
+        Ok(identity::AccountState::Invited) => Ok((Some(UserState::Active), Some(true))),
+        Err(_) => {
+            let message = "must be ACTIVE, INVITED or DISABLED";
+            Err(Fault::invalid_field("state", message))
+        }
+    }
+}
+
+/// The requested purpose of a link, by its proto number.
+pub(super) fn requested_purpose(purpose: i32) -> Result<Purpose, Fault> {
+    match identity::LinkPurpose::try_from(purpose) {
+        Ok(identity::LinkPurpose::ResetPassword) => Ok(Purpose::ResetPassword),
+        Ok(identity::LinkPurpose::Invitation) => Ok(Purpose::Invitation),
+        Ok(identity::LinkPurpose::Unspecified) | Err(_) => {
+            let message = "must be RESET_PASSWORD or INVITATION";
+            Err(Fault::invalid_field("purpose", message))
+        }
     }
 }
 

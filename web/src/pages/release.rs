@@ -16,7 +16,8 @@ use super::{
     task::{actions, due, worked},
 };
 use crate::{
-    parts::{Input, area, button, input, progress, state, task_link, user},
+    markdown,
+    parts::{Input, area, button, input, meanwhile, progress, state, task_link, user},
     times::when,
     visit::Visit,
 };
@@ -45,7 +46,7 @@ pub(super) async fn page(visit: &Visit, id: &str) -> Result<Page, Fault> {
                     }
                     " " span { "planned by " (user(release.created_by.as_ref())) " " (when(release.created_at.as_ref(), visit.now)) }
                 }
-                @if !release.description.is_empty() { p.prose dir="auto" { (release.description) } }
+                @if !release.description.is_empty() { div.prose { (markdown::text(&release.description)) } }
                 @if release.tasks.is_empty() { p.empty { "It has no task yet." } }
                 ol.rail {
                     @for (task, readiness) in release.tasks.iter().zip(&readiness) {
@@ -88,6 +89,7 @@ fn step(visit: &Visit, task: &Task, readiness: &Readiness) -> Markup {
                 }
                 @if let Some(mine) = &mine { (blocked(visit, mine)) }
                 (actions(visit, task, mine.as_ref()))
+                @if visit.is_admin() { a.act.edit href={ "/tasks/" (task.id) "#edit" } { "Change" span.sr { " " (task.title) } } }
             }
         }
     }
@@ -124,6 +126,54 @@ fn admin(visit: &Visit, release: &Release, users: &[User]) -> Markup {
         }
         @if !completed {
             (visit.form(&complete, "", &button("Complete the release", "")))
+        }
+        (edit(visit, release))
+    }
+}
+
+/// The forms that change the release itself, and delete it while nothing of it was started.
+fn edit(visit: &Visit, release: &Release) -> Markup {
+    let action = format!("/ui/releases/{}", release.id);
+    let delete = format!("{action}/delete");
+    let now = [
+        ("Name", "name", &*release.name),
+        ("Version", "version", &*release.version),
+        ("Description", "description", &*release.description),
+    ];
+    let [name, version, description] = now.map(|(_, name, now)| visit.typed(&action, name, now));
+    let was_started = release
+        .tasks
+        .iter()
+        .any(|task| task.status() != TaskStatus::Todo);
+    html! {
+        details.card open[visit.is_again(&action)] {
+            summary { "Change the release" }
+            (meanwhile(visit, &action, &now))
+            (visit.form(&action, "stack", &html! {
+                input type="hidden" name="revision" value=(release.revision);
+                div.pair {
+                    (input(&Input { label: "Name", name: "name", value: name, ..Input::default() }))
+                    (input(&Input {
+                        label: "Version, if it has one",
+                        name: "version",
+                        value: version,
+                        required: false,
+                        ..Input::default()
+                    }))
+                }
+                (area("Description", "description", description, 4, false))
+                (button("Save", "main"))
+            }))
+        }
+        @if !was_started {
+            details.inline open[visit.is_again(&delete)] {
+                summary { "Delete the release" }
+                (visit.form(&delete, "stack", &html! {
+                    input type="hidden" name="revision" value=(release.revision);
+                    p.hint { "Its tasks and their discussions go with it." }
+                    (button("Delete the release with its tasks", "danger"))
+                }))
+            }
         }
     }
 }

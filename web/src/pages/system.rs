@@ -17,7 +17,7 @@ use super::{Page, overview::latency, part};
 use crate::{
     ProcessHealth,
     chart::figures,
-    parts::{Input, button, input, more},
+    parts::{Input, button, choice, input, more},
     times::when,
     visit::Visit,
 };
@@ -185,14 +185,7 @@ fn filters(visit: &Visit) -> Markup {
     };
     html! {
         form.filters method="get" action="/admin" {
-            label.field {
-                span { "Show" }
-                select name="show" {
-                    @for (value, name, _) in SHOWN {
-                        option value=(value) selected[value == query.get("show")] { (name) }
-                    }
-                }
-            }
+            (choice("Show", "show", SHOWN.map(|(value, name, _)| (value, name)), query.get("show")))
             (field("Text", "q", "search"))
             (field("From (UTC)", "from", "date"))
             (field("Up to (UTC)", "to", "date"))
@@ -243,6 +236,8 @@ fn about(entry: &LogEntry) -> Option<String> {
     let is_gone = entry.r#type.ends_with(".deleted");
     match entry.kind() {
         LogKind::Incident => Some("/admin/incidents".to_owned()),
+        LogKind::DeadLetter => Some(format!("/admin/dead-letters/{}", entry.id)),
+        LogKind::FailedNotification => Some(format!("/notifications/{}", entry.id)),
         _ if is_gone => None,
         _ if !entry.task_id.is_empty() => Some(format!("/tasks/{}", entry.task_id)),
         _ if !entry.release_id.is_empty() => Some(format!("/releases/{}", entry.release_id)),

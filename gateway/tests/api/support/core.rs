@@ -237,6 +237,14 @@ answers! { IdentityService:
     end_session(EndSessionRequest) -> EndSessionResponse {}
     end_all_sessions(EndAllSessionsRequest) -> EndAllSessionsResponse {}
     change_password(ChangePasswordRequest) -> ChangePasswordResponse {}
+    request_password_reset(RequestPasswordResetRequest) -> RequestPasswordResetResponse {}
+    reset_password(ResetPasswordRequest) -> ResetPasswordResponse {}
+    send_account_link(SendAccountLinkRequest) -> SendAccountLinkResponse {
+        account: Some(account()),
+    }
+    issue_link_secret(IssueLinkSecretRequest) -> IssueLinkSecretResponse {
+        secret: "sll_1_2".into(),
+    }
     create_token(CreateTokenRequest) -> CreateTokenResponse {
         token: program_token(),
         secret: PROGRAM.into(),

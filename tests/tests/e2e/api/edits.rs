@@ -351,5 +351,12 @@ async fn lists_of_tasks_are_filtered() -> anyhow::Result<()> {
     let long = "x".repeat(201);
     invalid(team.admin.get(&format!("/tasks?q={long}")).await?, "q");
     invalid(team.admin.get(&format!("/tasks?tag={long}")).await?, "tag");
+    let reversed = "dueFrom=2030-01-02T00:00:00Z&dueBefore=2030-01-01T00:00:00Z";
+    for list in ["/tasks", "/tasks/my"] {
+        invalid(
+            team.admin.get(&format!("{list}?{reversed}")).await?,
+            "dueFrom",
+        );
+    }
     Ok(())
 }
