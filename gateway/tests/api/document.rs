@@ -118,6 +118,8 @@ async fn the_documented_security_matches_the_served_one() {
         [
             "get /.well-known/jwks.json",
             "post /auth/login",
+            "post /auth/password/forgot",
+            "post /auth/password/reset",
             "post /auth/refresh",
             "post /auth/register",
             "post /auth/session",
