@@ -42,9 +42,8 @@ pub(crate) fn page(visit: &Visit, title: &str, content: &Markup) -> Markup {
                 (link("/assistant", "Assistant"))
                 (link("/notifications", "Notifications"))
                 @if visit.is_admin() {
-                    (link("/admin", "System"))
-                    (link("/admin/incidents", "Incidents"))
-                    (link("/admin/users", "Accounts"))
+                    @let is_here = visit.path.starts_with("/admin");
+                    a href="/admin" aria-current=[is_here.then_some("true")] { "Administration" }
                 }
             }
             div.account {

@@ -143,6 +143,7 @@ pub struct Part {
 pub fn merge(cursor: &Cursor, parts: Vec<Part>, limit: usize) -> (Vec<Entry>, Option<Cursor>) {
     // What a source has not examined is not newer than this.
     let unknown = parts.iter().filter_map(|part| Some(part.next?.0)).max();
+    let kinds: Vec<_> = parts.iter().map(|part| part.kind).collect();
     let mut reached = cursor.clone();
     let mut candidates = Vec::new();
     for part in parts {
@@ -169,9 +170,10 @@ pub fn merge(cursor: &Cursor, parts: Vec<Part>, limit: usize) -> (Vec<Entry>, Op
         reached.insert(entry.kind, then);
         entries.push(entry);
     }
-    let wanted = reached.len();
-    let ended = reached.values().filter(|reached| **reached == Reached::End);
-    let is_end = ended.count() == wanted;
+    // A source of which no entry was taken yet is not in it.
+    let is_end = kinds
+        .iter()
+        .all(|kind| reached.get(kind) == Some(&Reached::End));
     (entries, (!is_end).then_some(reached))
 }
 
@@ -262,6 +264,22 @@ mod tests {
             expected.sort_unstable_by_key(|second| Reverse(*second));
             assert_eq!(all, expected, "limit {limit}, examined {most}");
         }
+    }
+
+    #[test]
+    fn a_source_whose_first_entry_is_the_oldest_of_all_is_not_forgotten() {
+        let key = key(1);
+        let part = |kind, second| Part {
+            kind,
+            entries: vec![(entry(kind, second), key)],
+            next: None,
+        };
+        let parts = vec![part(Kind::Incident, 1), part(Kind::Act, 9)];
+        let (entries, cursor) = merge(&Cursor::new(), parts, 1);
+        assert_eq!(entries[0].kind, Kind::Act);
+        let cursor = cursor.expect("the incident follows");
+        let (entries, cursor) = merge(&cursor, vec![part(Kind::Incident, 1)], 1);
+        assert_eq!((entries[0].kind, cursor), (Kind::Incident, None));
     }
 
     #[test]

@@ -143,8 +143,8 @@ fn now(traffic: &GetTrafficStatisticsResponse) -> Markup {
         (figures(&[
             ("Events", sum(|minute| minute.events).to_string()),
             ("Questions answered", sum(|minute| minute.answers).to_string()),
-            ("Answer, median", latency(took.median_ms)),
-            ("Answer, 9 of 10 within", latency(took.p90_ms)),
+            ("Answer, median", duration(took.median_ms)),
+            ("Answer, 9 of 10 within", duration(took.p90_ms)),
         ]))
         div.charts {
             (bars(&Chart {
@@ -171,21 +171,16 @@ fn time_of_day(minute: &MinuteOfTraffic) -> String {
     start.map_or_else(String::new, |start| start.strftime("%H:%M").to_string())
 }
 
-fn duration(ms: Option<u64>) -> String {
-    let ms = ms.map(|ms| i64::try_from(ms).unwrap_or(i64::MAX));
-    ms.map_or_else(
-        || "–".to_owned(),
-        |ms| length(SignedDuration::from_millis(ms)),
-    )
-}
-
-/// A short duration.
-pub(super) fn latency(ms: Option<u64>) -> String {
+/// A duration, in the unit that fits.
+pub(super) fn duration(ms: Option<u64>) -> String {
     match ms {
         None => "–".to_owned(),
         Some(ms @ ..1_000) => format!("{ms} ms"),
         Some(ms @ ..60_000) => format!("{}.{} s", ms / 1_000, ms % 1_000 / 100),
-        ms => duration(ms),
+        Some(ms) => {
+            let ms = i64::try_from(ms).unwrap_or(i64::MAX);
+            length(SignedDuration::from_millis(ms))
+        }
     }
 }
 
@@ -221,7 +216,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_latency_is_in_the_unit_that_fits() {
+    fn a_duration_is_in_the_unit_that_fits() {
         for (ms, text) in [
             (None, "–"),
             (Some(0), "0 ms"),
@@ -230,7 +225,7 @@ mod tests {
             (Some(59_999), "59.9 s"),
             (Some(60_000), "1 min"),
         ] {
-            assert_eq!(latency(ms), text);
+            assert_eq!(duration(ms), text);
         }
     }
 }

@@ -13,7 +13,7 @@ use slipway_proto::{
 };
 use slipway_rpc::error::Fault;
 
-use super::{Page, overview::latency, part};
+use super::{Page, overview::duration, part};
 use crate::{
     ProcessHealth,
     chart::figures,
@@ -122,14 +122,13 @@ fn told(visit: &Visit, name: &str, health: &GetHealthResponse) -> Markup {
         details.numbers open[!is_up] {
             summary { (health.dependencies.len()) " dependencies" span.sr { " of " (name) } }
             table {
-                thead { tr { th scope="col" { "What" } th scope="col" { "State" } th scope="col" { "Since" } th scope="col" { "Needed by" } } }
+                thead { tr { th scope="col" { "What" } th scope="col" { "State" } th scope="col" { "Since" } } }
                 tbody {
                     @for one in &health.dependencies {
                         tr {
                             th scope="row" { (one.name) }
                             td { @if is_down(&one) { span.late { "Down" } } @else { "Up" } }
                             td { (when(one.since.as_ref(), visit.now)) }
-                            td { (one.services.join(", ")) }
                         }
                     }
                 }
@@ -151,8 +150,8 @@ fn deliveries(visit: &Visit, today: &GetDeliveryFiguresResponse) -> Markup {
             ("Waiting", waiting.to_string()),
             ("Not wanted", counts.suppressed.to_string()),
             ("Success rate", rate(sent, failed)),
-            ("Latency, mean", latency(today.mean_latency_ms)),
-            ("Latency, 99 of 100 within", latency(today.p99_latency_ms)),
+            ("Latency, mean", duration(today.mean_latency_ms)),
+            ("Latency, 99 of 100 within", duration(today.p99_latency_ms)),
         ]))
         p.hint {
             "Since midnight in " (today.time_zone) " (" (when(today.from.as_ref(), visit.now))
