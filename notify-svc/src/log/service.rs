@@ -25,7 +25,7 @@ impl LogService for LogApi {
         request: Request<ListLogEntriesRequest>,
     ) -> Result<Response<ListLogEntriesResponse>, Status> {
         let request = request.into_inner();
-        let filter = filter(request.filter.unwrap_or_default())?;
+        let filter = filter(&request.filter.unwrap_or_default())?;
         let limit = page::limit(request.page_size, page::MAX_LIMIT)?;
         let list = format!("log?{filter:?}");
         let cursor: Option<Cursor> = page::decode_cursor(&list, &request.page_token)?;
@@ -45,7 +45,7 @@ impl LogService for LogApi {
     }
 }
 
-fn filter(wanted: v1::LogFilter) -> Result<Filter, Fault> {
+fn filter(wanted: &v1::LogFilter) -> Result<Filter, Fault> {
     let (from, to) = translate::period(wanted.from, wanted.to)?;
     let kinds = wanted.kinds.iter().map(|kind| kind_of(*kind));
     let mut kinds: Vec<_> = kinds.collect::<Result<_, _>>()?;

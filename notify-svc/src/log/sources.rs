@@ -133,7 +133,8 @@ impl Sources {
                     behind,
                     ..Query::newest(wanted, limit)
                 };
-                Ok(examined(self.notifications.list(&query).await?, failed))
+                let page = self.notifications.list(&query).await?;
+                Ok(examined(page, |found| failed(&found)))
             }
             Kind::Act => {
                 let wanted = audit::Filter {
@@ -202,7 +203,7 @@ fn dead_letter(letter: Summary) -> Examined {
     (entry.time, Key::DeadLetter(letter.id.0), Some(entry))
 }
 
-fn failed(notification: Notification) -> Examined {
+fn failed(notification: &Notification) -> Examined {
     let id = |id: Option<Uuid>| id.map(|id| id.to_string()).unwrap_or_default();
     let entry = Entry {
         kind: Kind::FailedNotification,

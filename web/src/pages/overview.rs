@@ -138,7 +138,7 @@ fn now(traffic: &GetTrafficStatisticsResponse) -> Markup {
             .collect()
     };
     let sum = |number: fn(&MinuteOfTraffic) -> u64| traffic.minutes.iter().map(number).sum::<u64>();
-    let took = traffic.answer_time.clone().unwrap_or_default();
+    let took = traffic.answer_time.unwrap_or_default();
     html! {
         (figures(&[
             ("Events", sum(|minute| minute.events).to_string()),

@@ -293,7 +293,8 @@ mod tests {
             (5, true, 5),
         ] {
             flag.store(up, Ordering::Relaxed);
-            let findings = results(health.0.checks.lock().clone()).await;
+            let checks = health.0.checks.lock().clone();
+            let findings = results(checks).await;
             health.note(&findings, at(now));
             let known = health.0.known.lock()[&("a.Service", "store")].clone();
             assert_eq!((known.finding.is_up(), known.since), (up, at(since)));
