@@ -1,13 +1,14 @@
 //! The addresses of pages.
 
 /// The routes of all pages.
-pub(crate) const ROUTES: [&str; 17] = [
+pub(crate) const ROUTES: [&str; 18] = [
     "/",
     "/sign-in",
     "/sign-up",
     "/password/forgot",
     "/password/reset",
     "/invitation",
+    "/email/confirm",
     "/releases",
     "/releases/{id}",
     "/tasks/{id}",
@@ -33,6 +34,8 @@ pub(crate) enum Place<'a> {
     ResetPassword,
     /// To set the first password with the link of a mail.
     Invitation,
+    /// To confirm a new address with the link of a mail.
+    ConfirmEmail,
     Releases,
     Release(&'a str),
     /// A task, with its discussion.
@@ -61,6 +64,7 @@ impl<'a> Place<'a> {
             [Some("password"), Some("forgot"), None, _] => Self::ForgotPassword,
             [Some("password"), Some("reset"), None, _] => Self::ResetPassword,
             [Some("invitation"), None, ..] => Self::Invitation,
+            [Some("email"), Some("confirm"), None, _] => Self::ConfirmEmail,
             [Some("releases"), None, ..] => Self::Releases,
             [Some("releases"), Some(id), None, _] if !id.is_empty() => Self::Release(id),
             // A list of the API.
@@ -87,7 +91,7 @@ impl<'a> Place<'a> {
     pub(crate) fn is_for_everybody(self) -> bool {
         matches!(
             self,
-            Self::ForgotPassword | Self::ResetPassword | Self::Invitation
+            Self::ForgotPassword | Self::ResetPassword | Self::Invitation | Self::ConfirmEmail
         )
     }
 }

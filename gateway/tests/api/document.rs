@@ -117,7 +117,10 @@ async fn the_documented_security_matches_the_served_one() {
         public,
         [
             "get /.well-known/jwks.json",
+            "post /auth/email/confirm",
             "post /auth/login",
+            "post /auth/password/forgot",
+            "post /auth/password/reset",
             "post /auth/refresh",
             "post /auth/register",
             "post /auth/session",

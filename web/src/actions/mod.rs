@@ -6,6 +6,7 @@ mod assistant;
 mod comments;
 mod password;
 mod preferences;
+mod profile;
 mod releases;
 mod session;
 mod tasks;
@@ -45,6 +46,9 @@ pub(crate) fn routes() -> Router<Arc<Web>> {
         .route("/ui/password", post(session::change_password))
         .route("/ui/password/forgot", post(password::forgot))
         .route("/ui/password/reset", post(password::reset))
+        .route("/ui/email/confirm", post(password::confirm_email))
+        .route("/ui/profile", post(profile::save))
+        .route("/ui/profile/email", post(profile::change_email))
         .route("/ui/sessions/end", post(session::end))
         .route("/ui/users", post(accounts::create))
         .route("/ui/users/{id}", post(accounts::update))
