@@ -1,7 +1,7 @@
 //! The addresses of pages.
 
 /// The routes of all pages.
-pub(crate) const ROUTES: [&str; 18] = [
+pub(crate) const ROUTES: [&str; 24] = [
     "/",
     "/sign-in",
     "/sign-up",
@@ -15,10 +15,16 @@ pub(crate) const ROUTES: [&str; 18] = [
     "/tasks/{id}/comments",
     "/activity",
     "/notifications",
+    "/notifications/{id}",
     "/preferences",
     "/profile",
     "/assistant",
     "/admin/incidents",
+    "/admin/dead-letters",
+    "/admin/dead-letters/{id}",
+    "/admin/templates",
+    "/admin/templates/{type}",
+    "/admin/notifications",
     "/admin/users",
 ];
 
@@ -42,12 +48,20 @@ pub(crate) enum Place<'a> {
     Task(&'a str),
     Activity,
     Notifications,
+    Notification(&'a str),
     /// What is mailed, and when.
     Preferences,
     Assistant,
     /// The account of the visitor.
     Profile,
     Incidents,
+    DeadLetters,
+    DeadLetter(&'a str),
+    Templates,
+    /// The templates of a type.
+    Template(&'a str),
+    /// The notifications of everybody.
+    AllNotifications,
     /// The accounts of everybody.
     Accounts,
 }
@@ -73,13 +87,49 @@ impl<'a> Place<'a> {
             [Some("tasks"), Some(id), Some("comments"), None] if !id.is_empty() => Self::Task(id),
             [Some("activity"), None, ..] => Self::Activity,
             [Some("notifications"), None, ..] => Self::Notifications,
+            [Some("notifications"), Some(id), None, _] if !id.is_empty() => Self::Notification(id),
             [Some("preferences"), None, ..] => Self::Preferences,
             [Some("assistant"), None, ..] => Self::Assistant,
             [Some("profile"), None, ..] => Self::Profile,
-            [Some("admin"), Some("incidents"), None, _] => Self::Incidents,
-            [Some("admin"), Some("users"), None, _] => Self::Accounts,
+            [Some("admin"), rest @ ..] => return Self::of_admin(&rest),
             _ => return None,
         })
+    }
+
+    /// The page at this path below `/admin`.
+    fn of_admin(parts: &[Option<&'a str>]) -> Option<Self> {
+        Some(match *parts {
+            [Some("incidents"), None, _] => Self::Incidents,
+            [Some("dead-letters"), None, _] => Self::DeadLetters,
+            [Some("dead-letters"), Some(id), None] if !id.is_empty() => Self::DeadLetter(id),
+            [Some("templates"), None, _] => Self::Templates,
+            [Some("templates"), Some(kind), None] if !kind.is_empty() => Self::Template(kind),
+            [Some("notifications"), None, _] => Self::AllNotifications,
+            [Some("users"), None, _] => Self::Accounts,
+            _ => return None,
+        })
+    }
+
+    /// Whether it is a part of what the page at this path shows: a task belongs to the releases.
+    pub(crate) fn is_within(self, path: &str) -> bool {
+        match self {
+            Self::Release(_) | Self::Task(_) => path == "/releases",
+            Self::Notification(_) => path == "/notifications",
+            Self::DeadLetter(_) => path == "/admin/dead-letters",
+            Self::Template(_) => path == "/admin/templates",
+            _ => false,
+        }
+    }
+
+    /// The id of its thing, if it has one that is a UUID, and what its thing is called.
+    pub(crate) fn thing(self) -> Option<(&'a str, &'static str)> {
+        match self {
+            Self::Release(id) => Some((id, "release")),
+            Self::Task(id) => Some((id, "task")),
+            Self::Notification(id) => Some((id, "notification")),
+            Self::DeadLetter(id) => Some((id, "dead letter")),
+            _ => None,
+        }
     }
 
     /// Whether it is for visitors who are not signed in.
@@ -139,7 +189,9 @@ mod tests {
             "/auth/me",
             "/.well-known/jwks.json",
             "/activity/stream",
-            "/admin/dead-letters",
+            "/admin/dead-letters/",
+            "/admin/dead-letters/1/replay",
+            "/admin/templates/task.assigned/versions",
             "/admin/users/1",
             "//",
             "/releases//",

@@ -133,7 +133,10 @@ fake! { TaskService for Release:
             assignee: Some(user_ref(ADA, "ada")),
             ..Task::default()
         });
-        Ok(Response::new(GetTaskResponse { task }))
+        Ok(Response::new(GetTaskResponse {
+            task,
+            readiness: None,
+        }))
     }
 }
 

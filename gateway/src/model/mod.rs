@@ -47,9 +47,11 @@ pub(crate) use notification::{AllNotificationsQuery, Notification, Notifications
 pub(crate) use paging::{NoConditions, OutOfBounds, Page, Paging};
 pub(crate) use preference::Preferences;
 pub(crate) use proto::{Malformed, required};
-pub(crate) use release::{NewRelease, Release, ReleaseChange, ReleaseQuery, ReleaseSummary};
+pub(crate) use release::{
+    NewRelease, Release, ReleaseChange, ReleaseQuery, ReleaseSummary, ReleaseView,
+};
 pub(crate) use session::{SessionsOfMine, StartedSession};
-pub(crate) use task::{MyTask, NewTask, Task};
+pub(crate) use task::{NewTask, Task, TaskView};
 pub(crate) use task_change::{Pause, TaskChange};
 pub(crate) use task_list::{MyTasksQuery, TasksQuery};
 pub(crate) use template::{

@@ -11,7 +11,10 @@ use uuid::Uuid;
 
 use crate::{
     identity::{DisplayName, User, UserRef, UserState, links::Purpose},
-    release::{PlacedTask, Priority, Recurrence, Release, ReleaseState, RemindBefore, TaskState},
+    release::{
+        Blocker, PlacedTask, Priority, Readiness, Recurrence, Release, ReleaseState, RemindBefore,
+        TaskState,
+    },
     sessions::{Session, SessionKind, SignedIn, secret::Secret},
     store::ReleaseSummary,
 };
@@ -206,6 +209,30 @@ fn head(release: &Release, (total, completed): (u32, u32)) -> proto::Release {
         reopened_count: release.reopened_count,
         revision: release.revision.0,
     }
+}
+
+/// Whether the caller could start a task.
+pub(super) fn readiness(readiness: Readiness) -> proto::Readiness {
+    let blocker = readiness.blocker.map(|blocker| match blocker {
+        Blocker::Predecessor(task) => ("TASK_OUT_OF_ORDER", task),
+        Blocker::OwnWork(task) => ("DEVELOPER_BUSY", task),
+    });
+    proto::Readiness {
+        can_start: readiness.can_start,
+        blocked_by: blocker.map(|(code, task)| proto::Blocker {
+            code: code.to_owned(),
+            task: Some(placed_task(task)),
+        }),
+    }
+}
+
+/// The same in a release, which has the descriptions of its tasks already.
+pub(super) fn short_readiness(readiness: Readiness) -> proto::Readiness {
+    let mut readiness = self::readiness(readiness);
+    if let Some(Some(task)) = readiness.blocked_by.as_mut().map(|by| by.task.as_mut()) {
+        task.description = String::new();
+    }
+    readiness
 }
 
 pub(super) fn placed_task(placed: PlacedTask) -> proto::Task {

@@ -487,6 +487,7 @@ async fn the_table_of_who_is_told_what_has_every_type() {
     let types = preferences["types"].as_object().unwrap().keys();
     // Nobody can switch the others off.
     let others = audience::kinds().filter(|kind| audience::is_of_access(kind));
+    let others: Vec<&str> = others.collect();
     let types: BTreeSet<_> = types.map(String::as_str).chain(others).collect();
     let page = read("docs/notifications.md");
     let (_, table) = page.split_once("## Who is told what\n\n").unwrap();

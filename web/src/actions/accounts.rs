@@ -1,6 +1,6 @@
 //! Accounts of others, for administrators.
 
-use axum::{extract::Path, response::Response};
+use axum::response::Response;
 use slipway_proto::{
     common::v1::Role,
     identity::v1::{
@@ -9,7 +9,7 @@ use slipway_proto::{
 };
 use slipway_rpc::error::Fault;
 
-use super::Sent;
+use super::{Id, Sent};
 use crate::{
     pages::{self, accounts::ROLES},
     parts::news,
@@ -30,7 +30,7 @@ pub(super) async fn create(sent: Sent) -> Response {
 }
 
 /// Changes what the form names.
-pub(super) async fn update(Path(id): Path<String>, sent: Sent) -> Response {
+pub(super) async fn update(Id(id): Id, sent: Sent) -> Response {
     let disabled = sent.fields.filled("disabled");
     let request = sent.request(UpdateAccountRequest {
         id,
@@ -44,7 +44,7 @@ pub(super) async fn update(Path(id): Path<String>, sent: Sent) -> Response {
 }
 
 /// Mails a link to an account: its invitation again, or one to set another password.
-pub(super) async fn mail(Path(id): Path<String>, sent: Sent) -> Response {
+pub(super) async fn mail(Id(id): Id, sent: Sent) -> Response {
     let (purpose, done) = match sent.fields.get("purpose") {
         "invitation" => (LinkPurpose::Invitation, "The invitation is mailed again."),
         _ => (

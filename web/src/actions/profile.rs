@@ -14,7 +14,7 @@ pub(super) async fn save(sent: Sent) -> Response {
     let outcome = async {
         let request = sent.request(UpdateMeRequest {
             display_name: Some(sent.line("display_name")),
-            revision: sent.revision(),
+            revision: sent.revision()?,
             ..UpdateMeRequest::default()
         });
         let identity = sent.services().identity.clone();

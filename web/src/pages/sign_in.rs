@@ -7,9 +7,9 @@ use slipway_rpc::error::Fault;
 
 use crate::{
     answer::{self, page},
-    fields::Fields,
+    fields::{Fields, label},
     layout::bare,
-    parts::{Input, area, button, input, refused},
+    parts::{Input, area, button, input, person, refused},
     visit::Again,
 };
 
@@ -80,18 +80,17 @@ pub(crate) fn keeps(again: &Again) -> bool {
         && again.fields.encoded_len() <= LARGEST_DRAFT
 }
 
-/// The page after a sign-in with a draft: a click sends it.
-pub(crate) fn send_again(next: &str, draft: &Draft) -> Response {
+/// The page after a sign-in of this user with a draft: a click sends it.
+pub(crate) fn send_again(next: &str, username: &str, draft: &Draft) -> Response {
     let content = html! {
         h1 { "You are signed in again" }
+        p { "You are " (person(username)) "." }
         form.card method="post" action=(draft.action) {
             p { "What you were sending has not been sent yet." }
             @for (name, value) in &draft.fields {
-                @match name.as_str() {
-                    "back" | "key" | "revision" | "id" | "release" => {
-                        input type="hidden" name=(name) value=(value);
-                    },
-                    _ => (area(name, name, value, 3, false)),
+                @match label(name).filter(|_| !value.is_empty()) {
+                    Some(label) => (area(label, name, value, 3, false)),
+                    None => { input type="hidden" name=(name) value=(value); },
                 }
             }
             (button("Send it now", "main"))

@@ -107,7 +107,7 @@ async fn an_account_is_created_and_kept_by_forms() -> anyhow::Result<()> {
     ];
     leads(&ada.send("/ui/password", &right).await?, "/profile");
     leads(
-        &ada.send("/ui/sessions/end", &[("back", "/profile")])
+        &ada.send("/ui/sessions/end-all", &[("back", "/profile")])
             .await?,
         "/sign-in",
     );
