@@ -1,13 +1,14 @@
 //! The addresses of pages.
 
 /// The routes of all pages.
-pub(crate) const ROUTES: [&str; 25] = [
+pub(crate) const ROUTES: [&str; 26] = [
     "/",
     "/sign-in",
     "/sign-up",
     "/password/forgot",
     "/password/reset",
     "/invitation",
+    "/email/confirm",
     "/releases",
     "/releases/{id}",
     "/tasks/{id}",
@@ -41,6 +42,8 @@ pub(crate) enum Place<'a> {
     ResetPassword,
     /// To set the first password with the link of a mail.
     Invitation,
+    /// To confirm a new address with the link of a mail.
+    ConfirmEmail,
     Releases,
     Release(&'a str),
     /// A task, with its discussion.
@@ -81,6 +84,7 @@ impl<'a> Place<'a> {
             [Some("password"), Some("forgot"), None, _] => Self::ForgotPassword,
             [Some("password"), Some("reset"), None, _] => Self::ResetPassword,
             [Some("invitation"), None, ..] => Self::Invitation,
+            [Some("email"), Some("confirm"), None, _] => Self::ConfirmEmail,
             [Some("releases"), None, ..] => Self::Releases,
             [Some("releases"), Some(id), None, _] if !id.is_empty() => Self::Release(id),
             // A list of the API.
@@ -145,7 +149,7 @@ impl<'a> Place<'a> {
     pub(crate) fn is_for_everybody(self) -> bool {
         matches!(
             self,
-            Self::ForgotPassword | Self::ResetPassword | Self::Invitation
+            Self::ForgotPassword | Self::ResetPassword | Self::Invitation | Self::ConfirmEmail
         )
     }
 }

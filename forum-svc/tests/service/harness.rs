@@ -19,11 +19,12 @@ use slipway_proto::{
         forum_service_client::ForumServiceClient,
     },
     identity::v1::{
-        ChangePasswordRequest, ChangePasswordResponse, CreateAccountRequest, CreateAccountResponse,
-        CreateTokenRequest, CreateTokenResponse, EndAllSessionsRequest, EndAllSessionsResponse,
-        EndSessionRequest, EndSessionResponse, ExchangeSessionRequest, ExchangeSessionResponse,
-        ExchangeTokenRequest, ExchangeTokenResponse, GetAccountRequest, GetAccountResponse,
-        GetJwksRequest, GetJwksResponse, GetMeRequest, GetMeResponse, IssueLinkSecretRequest,
+        ChangePasswordRequest, ChangePasswordResponse, ConfirmEmailRequest, ConfirmEmailResponse,
+        CreateAccountRequest, CreateAccountResponse, CreateTokenRequest, CreateTokenResponse,
+        EndAllSessionsRequest, EndAllSessionsResponse, EndSessionRequest, EndSessionResponse,
+        ExchangeSessionRequest, ExchangeSessionResponse, ExchangeTokenRequest,
+        ExchangeTokenResponse, GetAccountRequest, GetAccountResponse, GetJwksRequest,
+        GetJwksResponse, GetMeRequest, GetMeResponse, IssueLinkSecretRequest,
         IssueLinkSecretResponse, ListAccountsRequest, ListAccountsResponse, ListSessionsRequest,
         ListSessionsResponse, ListTokensRequest, ListTokensResponse, ListUsersRequest,
         ListUsersResponse, LoginRequest, LoginResponse, LogoutRequest, LogoutResponse,
@@ -32,7 +33,8 @@ use slipway_proto::{
         ResetPasswordResponse, ResolveUsersRequest, ResolveUsersResponse, RevokeTokenRequest,
         RevokeTokenResponse, SendAccountLinkRequest, SendAccountLinkResponse,
         StartBrowserSessionRequest, StartBrowserSessionResponse, UpdateAccountRequest,
-        UpdateAccountResponse, User, WatchEndedSessionsRequest, WatchEndedSessionsResponse,
+        UpdateAccountResponse, UpdateMeRequest, UpdateMeResponse, User, WatchEndedSessionsRequest,
+        WatchEndedSessionsResponse,
         identity_service_server::{IdentityService, IdentityServiceServer},
     },
     release::v1::{
@@ -149,6 +151,8 @@ fake! { IdentityService for Release:
     list_sessions(ListSessionsRequest) -> ListSessionsResponse
     end_session(EndSessionRequest) -> EndSessionResponse
     change_password(ChangePasswordRequest) -> ChangePasswordResponse
+    update_me(UpdateMeRequest) -> UpdateMeResponse
+    confirm_email(ConfirmEmailRequest) -> ConfirmEmailResponse
     request_password_reset(RequestPasswordResetRequest) -> RequestPasswordResetResponse
     reset_password(ResetPasswordRequest) -> ResetPasswordResponse
     send_account_link(SendAccountLinkRequest) -> SendAccountLinkResponse

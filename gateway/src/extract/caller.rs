@@ -54,6 +54,12 @@ pub(crate) struct BrowserCookie {
     pub(crate) tokens: Vec<String>,
 }
 
+/// The cookies that a browser has when it signs in. A request that may not use them has none.
+pub(crate) struct EarlierCookie {
+    /// Tokens of their sessions that have not ended.
+    pub(crate) tokens: Vec<String>,
+}
+
 impl FromRequestParts<AppState> for Caller {
     type Rejection = Problem;
 
@@ -106,6 +112,18 @@ impl FromRequestParts<AppState> for BrowserCookie {
             app.browser.check_origin(parts)?;
         }
         let tokens = tokens_of_cookies(parts, app).await?;
+        Ok(Self { tokens })
+    }
+}
+
+impl FromRequestParts<AppState> for EarlierCookie {
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, app: &AppState) -> Result<Self, Problem> {
+        let tokens = match app.browser.check_origin(parts) {
+            Ok(()) => tokens_of_cookies(parts, app).await?,
+            Err(_) => Vec::new(),
+        };
         Ok(Self { tokens })
     }
 }

@@ -10,7 +10,7 @@ mod payload;
 mod values;
 
 pub(crate) use caller::{
-    AnonymousClient, BrowserCookie, Caller, MAX_IDEMPOTENCY_KEY, NotForeign, visitor,
+    AnonymousClient, BrowserCookie, Caller, EarlierCookie, MAX_IDEMPOTENCY_KEY, NotForeign, visitor,
 };
 pub(crate) use hook::Hook;
 pub(crate) use params::{ListParams, Params, PathId, PathName};

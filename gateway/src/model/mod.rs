@@ -71,8 +71,9 @@ pub(crate) use template::{
 };
 pub(crate) use token::{CreatedToken, NewToken, ProgramToken, TokensOfMine};
 pub(crate) use user::{
-    Account, BrowserSession, Colleague, Credentials, ForgottenPassword, PasswordChange,
-    PasswordReset, Refresh, Registration, Session, UserRef, UsersQuery,
+    BrowserSession, Colleague, Credentials, EmailConfirmation, ForgottenPassword, OwnAccount,
+    PasswordChange, PasswordReset, ProfileChange, Refresh, Registration, Session, UserRef,
+    UsersQuery,
 };
 
 use std::{fmt, str::FromStr};

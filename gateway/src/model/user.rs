@@ -13,7 +13,7 @@ use super::{
     Id, Malformed, Paging,
     proto::{self, required},
 };
-use crate::extract::{given, trimmed};
+use crate::extract::{clearable, given, trimmed};
 
 /// The role of an account.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
@@ -80,7 +80,7 @@ impl TryFrom<common::UserRef> for UserRef {
     }
 }
 
-/// The caller's own account.
+/// An account.
 #[derive(Debug, Serialize, ToSchema)]
 #[schema(as = User)]
 #[serde(rename_all = "camelCase")]
@@ -88,6 +88,8 @@ pub(crate) struct Account {
     pub(crate) id: Id,
     /// 3 to 40 of `a-z A-Z 0-9 . _ -`, unique without regard to case.
     username: String,
+    /// What people call the user.
+    display_name: Option<String>,
     /// Unique without regard to case.
     email: String,
     role: Role,
@@ -103,17 +105,93 @@ impl TryFrom<v1::User> for Account {
             role: required("role", Role::from_proto(user.role()))?,
             created_at: proto::time("created_at", user.created_at)?,
             username: user.username,
+            display_name: given_text(user.display_name),
             email: user.email,
         })
+    }
+}
+
+fn given_text(text: String) -> Option<String> {
+    (!text.is_empty()).then_some(text)
+}
+
+/// The caller's own account. The time zone is one of the preferences.
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = OwnUser)]
+#[serde(rename_all = "camelCase")]
+pub(crate) struct OwnAccount {
+    #[serde(flatten)]
+    user: Account,
+    /// An email address that waits to be confirmed by the link of a mail.
+    pending_email: Option<String>,
+}
+
+impl OwnAccount {
+    /// The account in a service's answer.
+    pub(crate) fn of(user: Option<v1::User>, pending_email: String) -> Result<Self, Malformed> {
+        Ok(Self {
+            user: required("user", user)?.try_into()?,
+            pending_email: given_text(pending_email),
+        })
+    }
+}
+
+/// A change of the caller's own account. What is left out stays as it is.
+#[derive(Deserialize, ToSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub(crate) struct ProfileChange {
+    /// What people call the user, in one line; `null`: nothing in particular.
+    #[serde(default, deserialize_with = "clearable")]
+    #[schema(value_type = Option<String>, max_length = 80)]
+    display_name: Option<Option<String>>,
+    /// It counts once the link in a mail to it is used. The current one ends the wait for another.
+    #[serde(default, deserialize_with = "given")]
+    #[schema(format = "email", nullable = false)]
+    email: Option<String>,
+    /// Required with another email address.
+    #[serde(default, deserialize_with = "given")]
+    #[schema(format = Password, nullable = false)]
+    current_password: Option<String>,
+}
+
+impl ProfileChange {
+    /// The request that makes this change at `revision`.
+    pub(crate) fn at(&self, revision: Option<u64>) -> v1::UpdateMeRequest {
+        let name = self.display_name.as_ref();
+        v1::UpdateMeRequest {
+            display_name: name.map(|name| name.clone().unwrap_or_default()),
+            email: self.email.clone(),
+            current_password: self.current_password.clone().unwrap_or_default(),
+            revision: revision.unwrap_or_default(),
+        }
+    }
+}
+
+/// An email address that is confirmed.
+#[derive(Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct EmailConfirmation {
+    /// From the link.
+    token: String,
+}
+
+impl From<EmailConfirmation> for v1::ConfirmEmailRequest {
+    fn from(confirmation: EmailConfirmation) -> Self {
+        Self {
+            secret: confirmation.token,
+        }
     }
 }
 
 /// Another user: enough to pick an assignee.
 #[derive(Debug, Serialize, ToSchema)]
 #[schema(as = UserSummary)]
+#[serde(rename_all = "camelCase")]
 pub(crate) struct Colleague {
     id: Id,
     username: String,
+    /// What people call the user.
+    display_name: Option<String>,
     role: Role,
 }
 
@@ -125,6 +203,7 @@ impl TryFrom<v1::User> for Colleague {
             id: proto::id("user id", &user.id)?,
             role: required("role", Role::from_proto(user.role()))?,
             username: user.username,
+            display_name: given_text(user.display_name),
         })
     }
 }

@@ -6,7 +6,7 @@ use axum::{
     response::{IntoResponse, Response},
 };
 use http::{
-    StatusCode,
+    HeaderMap, StatusCode,
     header::{CACHE_CONTROL, CONTENT_TYPE},
 };
 use slipway_proto::identity::v1::{GetJwksRequest, GetMeRequest};
@@ -15,19 +15,26 @@ use utoipa_axum::{router::OpenApiRouter, routes};
 use super::document::Repeatable;
 use crate::{
     app::AppState,
+    etag::{Tagged, if_match},
     extract::{AnonymousClient, Caller, Payload},
-    model::{Account, Credentials, Registration, Session, required},
+    model::{
+        Credentials, EmailConfirmation, OwnAccount, ProfileChange, Registration, Session, required,
+    },
     problem::Problem,
 };
 
 /// Public keys change rarely, and old ones stay until their tokens have expired.
 const JWKS_CACHE: &str = "public, max-age=300";
 
+/// The service's error code if `If-Match` does not match.
+const CHANGED: &str = "ACCOUNT_CHANGED";
+
 pub(super) fn routes() -> OpenApiRouter<AppState> {
     OpenApiRouter::new()
         .routes(routes!(register))
         .routes(routes!(login))
-        .routes(routes!(me))
+        .routes(routes!(me, update_me))
+        .routes(routes!(confirm_email))
         .routes(routes!(jwks))
 }
 
@@ -117,13 +124,108 @@ async fn login(
     path = "/auth/me",
     operation_id = "getMe",
     tag = "accounts",
-    responses((status = 200, description = "The account", body = Account)),
+    responses(
+        (
+            status = 200,
+            description = "The account",
+            body = OwnAccount,
+            headers(("ETag" = String, description = "Its revision, for `If-Match`")),
+        ),
+    ),
     security(("bearer" = []), ("cookie" = [])),
 )]
-async fn me(State(app): State<AppState>, caller: Caller) -> Result<Json<Account>, Problem> {
+async fn me(State(app): State<AppState>, caller: Caller) -> Result<Tagged<OwnAccount>, Problem> {
     let request = caller.outbound.request(GetMeRequest {});
     let answer = app.identity().get_me(request).await?.into_inner();
-    Ok(Json(required("user", answer.user)?.try_into()?))
+    Ok(Tagged {
+        revision: answer.revision,
+        body: OwnAccount::of(answer.user, answer.pending_email)?,
+    })
+}
+
+/// Changes the caller's own account.
+///
+/// Another email address needs the password, and counts once the link in a mail to it is used, which
+/// works once, for 24 hours: until then it is `pendingEmail`. Then the former address is told. The
+/// time zone is changed with `PUT /preferences`.
+#[utoipa::path(
+    patch,
+    path = "/auth/me",
+    operation_id = "updateMe",
+    tag = "accounts",
+    params(("If-Match" = Option<String>, Header, description = "The `ETag` of what is changed")),
+    request_body(content = ProfileChange, example = json!({"displayName": "Ada Lovelace"})),
+    responses(
+        (
+            status = 200,
+            description = "The account after the change",
+            body = OwnAccount,
+            headers(("ETag" = String, description = "Its revision, for `If-Match`")),
+        ),
+        (
+            status = 403,
+            description = "`WRONG_PASSWORD`: the password is wrong, which counts as a failed sign-in",
+        ),
+        (status = 409, description = "`EMAIL_TAKEN`; `ACCOUNT_CHANGED`: by another request"),
+        (status = 412, description = "`ACCOUNT_CHANGED`: changed meanwhile"),
+        (
+            status = 429,
+            description = "`TOO_MANY_LINKS`: over 5 new addresses within an hour; \
+                `TOO_MANY_ATTEMPTS`, `TOO_BUSY`: as when signing in",
+        ),
+    ),
+    security(("bearer" = []), ("cookie" = [])),
+)]
+async fn update_me(
+    State(app): State<AppState>,
+    caller: Caller,
+    headers: HeaderMap,
+    Payload(change): Payload<ProfileChange>,
+) -> Result<Tagged<OwnAccount>, Problem> {
+    let condition = if_match(&headers, 1)?;
+    let answer = condition.guard(CHANGED, |revision| {
+        let request = caller.outbound.request(change.at(revision));
+        let mut service = app.identity();
+        async move { service.update_me(request).await }
+    });
+    let answer = answer.await?.into_inner();
+    Ok(Tagged {
+        revision: answer.revision,
+        body: OwnAccount::of(answer.user, answer.pending_email)?,
+    })
+}
+
+/// Confirms a new email address by the link of a mail. The former address is told.
+#[utoipa::path(
+    post,
+    path = "/auth/email/confirm",
+    operation_id = "confirmEmail",
+    tag = "accounts",
+    request_body(content = EmailConfirmation, example = json!({"token": "sll_019343a1b2c3…"})),
+    responses(
+        (status = 204, description = "The account has the address from now on"),
+        (
+            status = 403,
+            description = "`INVALID_LINK`: unknown, used before, or replaced by a newer one; \
+                `LINK_EXPIRED`",
+        ),
+        (status = 409, description = "`EMAIL_TAKEN`: by another account meanwhile"),
+        (
+            status = 429,
+            description = "`TOO_MANY_ATTEMPTS`: over 100 invalid tokens from one address in 15 \
+                minutes; a valid one is accepted nevertheless",
+        ),
+    ),
+    security(()),
+)]
+async fn confirm_email(
+    State(app): State<AppState>,
+    visitor: AnonymousClient,
+    Payload(confirmation): Payload<EmailConfirmation>,
+) -> Result<StatusCode, Problem> {
+    let request = visitor.outbound.request(confirmation.into());
+    app.identity().confirm_email(request).await?;
+    Ok(StatusCode::NO_CONTENT)
 }
 
 /// The public keys that tokens verify against: a JWK Set (RFC 7517).

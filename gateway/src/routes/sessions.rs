@@ -13,7 +13,10 @@ use utoipa_axum::{router::OpenApiRouter, routes};
 
 use crate::{
     app::AppState,
-    extract::{AnonymousClient, BrowserCookie, Caller, ListParams, NotForeign, PathId, Payload},
+    extract::{
+        AnonymousClient, BrowserCookie, Caller, EarlierCookie, ListParams, NotForeign, PathId,
+        Payload,
+    },
     model::{
         BrowserSession, Credentials, Id, Page, Paging, PasswordChange, Refresh, Session,
         SessionsOfMine, StartedSession, required,
@@ -191,8 +194,8 @@ async fn end(
 
 /// Signs a browser in, with a username or an email address.
 ///
-/// Sets the cookie, which scripts cannot read, and returns no token. It always starts a new
-/// session.
+/// Sets the cookie, which scripts cannot read, and returns no token. It always starts a new session;
+/// one of a cookie that the browser had ends.
 #[utoipa::path(
     post,
     path = "/auth/session",
@@ -214,10 +217,15 @@ async fn start_browser(
     State(app): State<AppState>,
     visitor: AnonymousClient,
     _: NotForeign,
+    earlier: EarlierCookie,
     Payload(credentials): Payload<Credentials>,
 ) -> Result<impl IntoResponse, Problem> {
     let request = visitor.outbound.request(credentials.for_browser()?);
     let answer = app.identity().start_browser_session(request).await?;
+    if let Err(fault) = end_sessions(&app, &visitor, earlier.tokens).await {
+        // The new session counts nevertheless.
+        tracing::warn!(code = %fault.code, "the earlier session of a browser has not ended");
+    }
     let (secret, session) = BrowserSession::of(answer.into_inner())?;
     let left = session.expires_at.duration_since(app.clock.now());
     let left = Duration::try_from(left).unwrap_or_default();
@@ -245,7 +253,18 @@ async fn end_browser(
     _: NotForeign,
     cookie: BrowserCookie,
 ) -> Result<impl IntoResponse, Problem> {
-    for token in cookie.tokens {
+    end_sessions(&app, &visitor, cookie.tokens).await?;
+    let gone = app.browser.set("", Duration::ZERO)?;
+    Ok((StatusCode::NO_CONTENT, [(SET_COOKIE, gone)]))
+}
+
+/// Ends the sessions of these tokens.
+async fn end_sessions(
+    app: &AppState,
+    visitor: &AnonymousClient,
+    tokens: Vec<String>,
+) -> Result<(), Fault> {
+    for token in tokens {
         let outbound = Outbound {
             token: Some(token),
             ..visitor.outbound.clone()
@@ -253,10 +272,9 @@ async fn end_browser(
         let request = outbound.request(LogoutRequest {});
         match app.identity().logout(request).await.map_err(Fault::from) {
             // It has ended meanwhile.
-            Err(fault) if fault.kind != Kind::Unauthenticated => return Err(fault.into()),
+            Err(fault) if fault.kind != Kind::Unauthenticated => return Err(fault),
             _ => {}
         }
     }
-    let gone = app.browser.set("", Duration::ZERO)?;
-    Ok((StatusCode::NO_CONTENT, [(SET_COOKIE, gone)]))
+    Ok(())
 }

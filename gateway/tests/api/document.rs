@@ -117,6 +117,7 @@ async fn the_documented_security_matches_the_served_one() {
         public,
         [
             "get /.well-known/jwks.json",
+            "post /auth/email/confirm",
             "post /auth/login",
             "post /auth/password/forgot",
             "post /auth/password/reset",

@@ -274,6 +274,9 @@ fn sentence(data: &EventData, who: &Who<'_>) -> Option<(String, Vec<Uuid>)> {
         | E::PasswordChanged(_)
         | E::PasswordResetRequested(_)
         | E::UserInvited(_)
+        | E::EmailChangeRequested(_)
+        | E::EmailChanged(_)
+        | E::ProfileChanged(_)
         | E::UserDisabled(_)
         | E::UserEnabled(_)
         | E::UserRoleChanged(_) => return None,

@@ -23,6 +23,8 @@ pub fn of(entry: &Entry) -> Vec<FieldChange> {
         E::TemplateDeleted(e) => e.changes,
         E::DeadLetterReplayed(e) => e.changes,
         E::UserRoleChanged(e) => e.changes,
+        E::ProfileChanged(e) => e.changes,
+        E::EmailChanged(e) => vec![change("email", json!(e.previous_email), json!(e.email))],
         E::UserDisabled(_) => vec![change("disabled", json!(false), json!(true))],
         E::UserEnabled(_) => vec![change("disabled", json!(true), json!(false))],
         E::TaskStarted(e) => vec![
@@ -61,6 +63,7 @@ pub fn of(entry: &Entry) -> Vec<FieldChange> {
         | E::PasswordChanged(_)
         | E::PasswordResetRequested(_)
         | E::UserInvited(_)
+        | E::EmailChangeRequested(_)
         | E::ReleaseCreated(_)
         | E::ReleaseReady(_)
         | E::ReleaseDeleted(_)

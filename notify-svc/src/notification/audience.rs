@@ -8,6 +8,8 @@
 //! | `comment.posted` | the users mentioned; as `task.commented` the task's owner |
 //! | `comment.replied` | the author of the parent comment, and the users mentioned; as `task.commented` the task's owner |
 //! | `user.reset_requested`, `user.invited` | the address of the account |
+//! | `user.email_change_requested` | the new address |
+//! | `user.email_changed` | the former address |
 //! | `notification.requested`, announced by another program | the users it names |
 //!
 //! Each user gets one notification for an event, for the first reason that applies, and none
@@ -21,8 +23,8 @@
 use serde_json::{Map, Value};
 use slipway_bus::{Actor, Event};
 use slipway_proto::events::{
-    ADMIN, CommentPostedEvent, CommentRepliedEvent, EventData, EventType, FORUM, NOTIFICATIONS,
-    NotificationRequestedEvent, Payload, RELEASES, TaskReadyEvent, Topic, UserRef,
+    ADMIN, CommentPostedEvent, CommentRepliedEvent, EmailChangedEvent, EventData, EventType, FORUM,
+    NOTIFICATIONS, NotificationRequestedEvent, Payload, RELEASES, TaskReadyEvent, Topic, UserRef,
 };
 use uuid::Uuid;
 
@@ -51,6 +53,8 @@ fn notifies(event_type: EventType) -> bool {
         | T::CommentReplied
         | T::PasswordResetRequested
         | T::UserInvited
+        | T::EmailChangeRequested
+        | T::EmailChanged
         | T::NotificationRequested => true,
         T::UserRegistered
         | T::ReleaseCreated
@@ -75,6 +79,7 @@ fn notifies(event_type: EventType) -> bool {
         | T::TokenCreated
         | T::TokenRevoked
         | T::PasswordChanged
+        | T::ProfileChanged
         | T::UserDisabled
         | T::UserEnabled
         | T::UserRoleChanged
@@ -98,7 +103,7 @@ pub fn kinds() -> impl Iterator<Item = &'static str> {
 /// access: they are sent at once, and nobody can switch them off.
 #[must_use]
 pub fn is_of_access(kind: &str) -> bool {
-    links::has_link(kind)
+    links::has_link(kind) || kind == EmailChangedEvent::TYPE
 }
 
 /// Whether notifications of this type are about a comment.
@@ -168,6 +173,8 @@ pub fn of(event: &Event) -> Result<Vec<Draft>, InvalidPayload> {
         EventData::NotificationRequested(announced) => Ok(requested(event, &announced)),
         EventData::PasswordResetRequested(e) => to_address(event, &e.email),
         EventData::UserInvited(e) => to_address(event, &e.email),
+        EventData::EmailChangeRequested(e) => to_address(event, &e.email),
+        EventData::EmailChanged(e) => to_address(event, &e.previous_email),
         data => drafts(event, audience(&data)),
     }
 }

@@ -10,7 +10,9 @@ use async_trait::async_trait;
 use jiff::Timestamp;
 use serde_json::Value;
 use slipway_proto::{
-    events::{PasswordResetRequestedEvent, Payload as _, UserInvitedEvent},
+    events::{
+        EmailChangeRequestedEvent, PasswordResetRequestedEvent, Payload as _, UserInvitedEvent,
+    },
     identity::v1::{IssueLinkSecretRequest, identity_service_client::IdentityServiceClient},
 };
 use slipway_rpc::{
@@ -34,7 +36,12 @@ const DEADLINE: Duration = Duration::from_secs(5);
 /// Whether mails of this type have a link with a secret.
 #[must_use]
 pub fn has_link(kind: &str) -> bool {
-    [PasswordResetRequestedEvent::TYPE, UserInvitedEvent::TYPE].contains(&kind)
+    [
+        PasswordResetRequestedEvent::TYPE,
+        UserInvitedEvent::TYPE,
+        EmailChangeRequestedEvent::TYPE,
+    ]
+    .contains(&kind)
 }
 
 /// A link in a mail.

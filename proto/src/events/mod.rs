@@ -38,8 +38,9 @@ pub use task::{
 };
 pub use token::{TokenCreatedEvent, TokenRevokedEvent, TokenScope};
 pub use user::{
-    PasswordChange, PasswordChangedEvent, PasswordResetRequestedEvent, Role, SessionEndReason,
-    SessionEndedEvent, UserDisabledEvent, UserEnabledEvent, UserInvitedEvent, UserRegisteredEvent,
+    EmailChangeRequestedEvent, EmailChangedEvent, PasswordChange, PasswordChangedEvent,
+    PasswordResetRequestedEvent, ProfileChangedEvent, Role, SessionEndReason, SessionEndedEvent,
+    UserDisabledEvent, UserEnabledEvent, UserInvitedEvent, UserRegisteredEvent,
     UserRoleChangedEvent,
 };
 
@@ -254,6 +255,9 @@ catalogue! {
     PasswordChanged(PasswordChangedEvent): "user.password_changed" / 1 on ADMIN,
     PasswordResetRequested(PasswordResetRequestedEvent): "user.reset_requested" / 1 on ADMIN,
     UserInvited(UserInvitedEvent): "user.invited" / 1 on ADMIN,
+    EmailChangeRequested(EmailChangeRequestedEvent): "user.email_change_requested" / 1 on ADMIN,
+    EmailChanged(EmailChangedEvent): "user.email_changed" / 1 on ADMIN,
+    ProfileChanged(ProfileChangedEvent): "user.profile_changed" / 1 on ADMIN,
     TokenCreated(TokenCreatedEvent): "token.created" / 1 on ADMIN,
     TokenRevoked(TokenRevokedEvent): "token.revoked" / 1 on ADMIN,
     UserDisabled(UserDisabledEvent): "user.disabled" / 1 on ADMIN,

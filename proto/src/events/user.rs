@@ -111,6 +111,57 @@ pub struct UserInvitedEvent {
     pub expires_at: Timestamp,
 }
 
+/// `user.email_change_requested`: an account is to have another address, once the link in a mail to
+/// that address is used. The link's secret is not in it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct EmailChangeRequestedEvent {
+    /// Id of the account.
+    pub user_id: Uuid,
+    /// The name of the account.
+    pub username: String,
+    /// The new address, that the link is mailed to.
+    pub email: String,
+    /// Id of the link.
+    pub link_id: Uuid,
+    /// From then on the link is not valid.
+    pub expires_at: Timestamp,
+}
+
+/// `user.email_changed`: an account has another address, which its owner has confirmed. For the
+/// audit trail and for services that address people: the activity feed does not show it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct EmailChangedEvent {
+    /// Id of the account.
+    pub user_id: Uuid,
+    /// The name of the account.
+    pub username: String,
+    /// The address from now on.
+    pub email: String,
+    /// The address until now, which is told.
+    pub previous_email: String,
+    /// The role of the account.
+    pub role: Role,
+    /// Whether the account is disabled.
+    pub disabled: bool,
+    /// The revision of the account, as in `user.disabled`.
+    pub revision: u64,
+}
+
+/// `user.profile_changed`: somebody changed what their account says about them. For the audit trail:
+/// the activity feed does not show it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct ProfileChangedEvent {
+    /// Id of the account.
+    pub user_id: Uuid,
+    /// The name of the account.
+    pub username: String,
+    /// The changed fields.
+    pub changes: Vec<FieldChange>,
+}
+
 /// `user.disabled`: an administrator disabled an account, which can sign in no more. For the audit
 /// trail: the activity feed does not show it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]

@@ -26,7 +26,7 @@ use crate::{
         links::{Link, Purpose},
     },
     sessions::{EndReason, actor},
-    store::{Administered, Commit},
+    store::{Administered, Commit, InsertUserError},
 };
 
 impl Accounts {
@@ -138,6 +138,7 @@ impl Accounts {
         let (account, ended) = match done.await? {
             Administered::Unknown => return Err(not_found()),
             Administered::LastAdmin => return Err(last_admin()),
+            Administered::EmailTaken => return Err(refused(InsertUserError::EmailTaken)),
             Administered::Changed { before, after } => {
                 self.wake.wake(id.0);
                 let cut = after.ended_sessions;

@@ -8,7 +8,10 @@ use std::{net::IpAddr, time::Duration};
 
 use jiff::Timestamp;
 use slipway_bus::{Actor, Event};
-use slipway_proto::events::{PasswordChange, PasswordResetRequestedEvent, UserInvitedEvent};
+use slipway_proto::events::{
+    EmailChangeRequestedEvent, EmailChangedEvent, PasswordChange, PasswordResetRequestedEvent,
+    UserInvitedEvent,
+};
 use slipway_rpc::{
     access::Principal,
     error::{Fault, Kind},
@@ -16,17 +19,21 @@ use slipway_rpc::{
 
 use super::{
     Accounts, administration::not_found, event, login::account_disabled, passwords::changed,
+    register::refused as taken, role_in_events,
 };
 use crate::{
     identity::{
-        Account, NewPassword, User, UserId, credentials,
+        Account, Email, NewPassword, User, UserId, credentials,
         links::{Link, LinkId, LinkRefusal, LinkSecret, Purpose},
         quota::{HOUR, Hour},
         throttle::Subject,
     },
     sessions::{EndReason, actor},
-    store::Administered,
+    store::{Administered, InsertUserError},
 };
+
+/// Addresses that one account can ask to confirm within an hour.
+pub(super) const CONFIRMATIONS: u32 = 5;
 
 /// Mails that one account can be made to get within an hour, by those who have not signed in.
 const PER_ACCOUNT: u32 = 5;
@@ -59,7 +66,9 @@ impl Accounts {
                 .await?
             {
                 tracing::info!(%address, "link refused: too many asked for from this address");
-                return Err(too_many_links(hour.left(self.clock.now())));
+                let wait = hour.left(self.clock.now());
+                let whose = "from your network address";
+                return Err(too_many_links(whose, PER_ADDRESS, wait));
             }
         }
         let account = users.by_login(login).await?;
@@ -99,10 +108,12 @@ impl Accounts {
             Administered::Unchanged(account) if account.user.is_disabled() => {
                 Err(account_disabled())
             }
-            Administered::Unchanged(_) | Administered::LastAdmin => Err(match purpose {
-                Purpose::Invitation => not_invited(),
-                Purpose::ResetPassword => no_password(),
-            }),
+            Administered::Unchanged(_) | Administered::LastAdmin | Administered::EmailTaken => {
+                Err(match purpose {
+                    Purpose::Invitation => not_invited(),
+                    _ => no_password(),
+                })
+            }
         }
     }
 
@@ -116,10 +127,7 @@ impl Accounts {
         let now = self.clock.now();
         let link = Link::new(purpose, now);
         let done = self.stores.users.administer(id, |before| {
-            let is_meant = match purpose {
-                Purpose::ResetPassword => true,
-                Purpose::Invitation => before.user.invited,
-            };
+            let is_meant = purpose != Purpose::Invitation || before.user.invited;
             if !is_meant || !before.takes_password() {
                 return None;
             }
@@ -192,6 +200,33 @@ impl Accounts {
         Ok(self.stores.users.clear_failures(&failures).await?)
     }
 
+    /// Confirms a new email address of the account that a link is of. Its former address is told.
+    ///
+    /// # Errors
+    /// `INVALID_LINK`, `LINK_EXPIRED`, `EMAIL_TAKEN`, `TOO_MANY_ATTEMPTS`.
+    pub async fn confirm_email(&self, secret: &str, address: Option<IpAddr>) -> Result<(), Fault> {
+        let (secret, account) = self.by_secret(secret, address).await?;
+        let (id, now) = (account.user.id, self.clock.now());
+        let actor = owner(&account.user);
+        let mut refused = LinkRefusal::Unknown;
+        let done = self.stores.users.administer(id, |before| {
+            let after = before.with_confirmed_email(&secret, now);
+            let after = after.map_err(|why| refused = why).ok()?;
+            let event = email_changed(&before.user, &after, &actor, now);
+            Some((after, vec![event]))
+        });
+        match done.await? {
+            Administered::Changed { .. } => {
+                self.wake.wake(id.0);
+                Ok(())
+            }
+            Administered::EmailTaken => Err(taken(InsertUserError::EmailTaken)),
+            Administered::Unchanged(_) | Administered::Unknown | Administered::LastAdmin => {
+                Err(refusal(refused))
+            }
+        }
+    }
+
     /// The secret with this text, and the account that it names. A text that is of no link counts as
     /// a guess.
     async fn by_secret(
@@ -218,6 +253,19 @@ fn owner(user: &User) -> Actor {
     }
 }
 
+fn email_changed(before: &User, after: &Account, actor: &Actor, time: Timestamp) -> Event {
+    let payload = EmailChangedEvent {
+        user_id: before.id.0,
+        username: before.username.to_string(),
+        email: after.user.email.to_string(),
+        previous_email: before.email.to_string(),
+        role: role_in_events(after.user.role),
+        disabled: after.user.is_disabled(),
+        revision: after.revision,
+    };
+    event(&payload, &after.user, actor, time)
+}
+
 /// The event that makes a link be mailed.
 pub(super) fn requested(user: &User, link: &Link, actor: &Actor, time: Timestamp) -> Event {
     let (user_id, username) = (user.id.0, user.username.to_string());
@@ -239,6 +287,16 @@ pub(super) fn requested(user: &User, link: &Link, actor: &Actor, time: Timestamp
                 user_id,
                 username,
                 email,
+                link_id,
+                expires_at,
+            };
+            event(&payload, user, actor, time)
+        }
+        Purpose::ConfirmEmail => {
+            let payload = EmailChangeRequestedEvent {
+                user_id,
+                username,
+                email: link.email.as_ref().map_or(email, Email::to_string),
                 link_id,
                 expires_at,
             };
@@ -282,13 +340,13 @@ fn no_password() -> Fault {
     )
 }
 
-fn too_many_links(wait: Duration) -> Fault {
+pub(super) fn too_many_links(whose: &str, limit: u32, wait: Duration) -> Fault {
     Fault::new(
         Kind::RateLimited,
         "TOO_MANY_LINKS",
-        "Too many links were asked for from your network address. Try again later.",
+        format!("Too many links were asked for {whose}. Try again later."),
     )
-    .fact("limit", PER_ADDRESS)
+    .fact("limit", limit)
     .fact("windowSeconds", HOUR.as_secs())
     .retry_after(wait)
 }

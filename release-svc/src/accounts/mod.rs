@@ -6,12 +6,14 @@ mod known;
 mod links;
 mod login;
 mod passwords;
+mod profile;
 mod register;
 
 pub use first_admin::{FirstAdmin, FirstAdminError, FirstPassword, Tell};
 pub use known::KnownAccounts;
 pub(crate) use login::throttled;
 pub use passwords::{ResetError, reset_password};
+pub use profile::ProfileChange;
 pub use register::{Invitation, Registrant, Registration, RegistrationRules};
 
 use std::{sync::Arc, time::Duration};

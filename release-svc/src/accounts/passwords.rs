@@ -82,7 +82,7 @@ impl Accounts {
     }
 }
 
-fn wrong_password() -> Fault {
+pub(super) fn wrong_password() -> Fault {
     Fault::new(
         Kind::Forbidden,
         "WRONG_PASSWORD",

@@ -5,21 +5,22 @@ use std::{collections::BTreeSet, net::IpAddr, pin::Pin, sync::Arc};
 use futures::Stream;
 use slipway_proto::{
     identity::v1::{
-        Account, ChangePasswordRequest, ChangePasswordResponse, CreateAccountRequest,
-        CreateAccountResponse, CreateTokenRequest, CreateTokenResponse, EndAllSessionsRequest,
-        EndAllSessionsResponse, EndSessionRequest, EndSessionResponse, ExchangeSessionRequest,
-        ExchangeSessionResponse, ExchangeTokenRequest, ExchangeTokenResponse, GetAccountRequest,
-        GetAccountResponse, GetJwksRequest, GetJwksResponse, GetMeRequest, GetMeResponse,
-        IssueLinkSecretRequest, IssueLinkSecretResponse, ListAccountsRequest, ListAccountsResponse,
-        ListSessionsRequest, ListSessionsResponse, ListTokensRequest, ListTokensResponse,
-        ListUsersRequest, ListUsersResponse, LoginRequest, LoginResponse, LogoutRequest,
-        LogoutResponse, RefreshSessionRequest, RefreshSessionResponse, RegisterRequest,
-        RegisterResponse, RequestPasswordResetRequest, RequestPasswordResetResponse,
-        ResetPasswordRequest, ResetPasswordResponse, ResolveUsersRequest, ResolveUsersResponse,
-        RevokeTokenRequest, RevokeTokenResponse, SendAccountLinkRequest, SendAccountLinkResponse,
+        Account, ChangePasswordRequest, ChangePasswordResponse, ConfirmEmailRequest,
+        ConfirmEmailResponse, CreateAccountRequest, CreateAccountResponse, CreateTokenRequest,
+        CreateTokenResponse, EndAllSessionsRequest, EndAllSessionsResponse, EndSessionRequest,
+        EndSessionResponse, ExchangeSessionRequest, ExchangeSessionResponse, ExchangeTokenRequest,
+        ExchangeTokenResponse, GetAccountRequest, GetAccountResponse, GetJwksRequest,
+        GetJwksResponse, GetMeRequest, GetMeResponse, IssueLinkSecretRequest,
+        IssueLinkSecretResponse, ListAccountsRequest, ListAccountsResponse, ListSessionsRequest,
+        ListSessionsResponse, ListTokensRequest, ListTokensResponse, ListUsersRequest,
+        ListUsersResponse, LoginRequest, LoginResponse, LogoutRequest, LogoutResponse,
+        RefreshSessionRequest, RefreshSessionResponse, RegisterRequest, RegisterResponse,
+        RequestPasswordResetRequest, RequestPasswordResetResponse, ResetPasswordRequest,
+        ResetPasswordResponse, ResolveUsersRequest, ResolveUsersResponse, RevokeTokenRequest,
+        RevokeTokenResponse, SendAccountLinkRequest, SendAccountLinkResponse,
         StartBrowserSessionRequest, StartBrowserSessionResponse, UpdateAccountRequest,
-        UpdateAccountResponse, WatchEndedSessionsRequest, WatchEndedSessionsResponse,
-        identity_service_server::IdentityService,
+        UpdateAccountResponse, UpdateMeRequest, UpdateMeResponse, WatchEndedSessionsRequest,
+        WatchEndedSessionsResponse, identity_service_server::IdentityService,
     },
     time::{from_proto, to_proto},
 };
@@ -35,8 +36,8 @@ use tonic::{Request, Response, Status};
 
 use super::{id, translate};
 use crate::{
-    accounts::{Accounts, Invitation, Registrant, Registration},
-    identity::{AccountChange, User, UserId, credentials},
+    accounts::{Accounts, Invitation, ProfileChange, Registrant, Registration},
+    identity::{Account as StoredAccount, AccountChange, Email, User, UserId, credentials},
     sessions::{EndedFeed, Place, SessionId, programs::TokenDraft},
     store::{AccountFilter, ReleaseStore, UserKey},
 };
@@ -338,7 +339,43 @@ impl IdentityService for Identity {
         let account = account.map_err(Fault::from)?.ok_or_else(gone)?;
         Ok(Response::new(GetMeResponse {
             user: Some(translate::own_user(&account.user)),
+            revision: account.revision,
+            pending_email: self.pending_email(&account),
         }))
+    }
+
+    async fn update_me(
+        &self,
+        request: Request<UpdateMeRequest>,
+    ) -> Result<Response<UpdateMeResponse>, Status> {
+        let caller = principal(&request)?;
+        let address = client_address(&request);
+        let UpdateMeRequest {
+            display_name,
+            email,
+            current_password,
+            revision,
+        } = request.into_inner();
+        let change = ProfileChange::new(display_name.as_deref(), email.as_deref(), revision)?;
+        let account = self
+            .accounts
+            .update_profile(&caller, change, current_password, address)
+            .await?;
+        Ok(Response::new(UpdateMeResponse {
+            user: Some(translate::own_user(&account.user)),
+            revision: account.revision,
+            pending_email: self.pending_email(&account),
+        }))
+    }
+
+    async fn confirm_email(
+        &self,
+        request: Request<ConfirmEmailRequest>,
+    ) -> Result<Response<ConfirmEmailResponse>, Status> {
+        let address = client_address(&request);
+        let secret = request.into_inner().secret;
+        self.accounts.confirm_email(&secret, address).await?;
+        Ok(Response::new(ConfirmEmailResponse {}))
     }
 
     async fn list_users(
@@ -473,6 +510,12 @@ impl IdentityService for Identity {
 }
 
 impl Identity {
+    /// The address of an account that waits to be confirmed; empty if there is none.
+    fn pending_email(&self, account: &StoredAccount) -> String {
+        let pending = account.pending_email(self.accounts.clock.now());
+        pending.map(Email::to_string).unwrap_or_default()
+    }
+
     async fn with_open_tasks(&self, user: &User) -> Result<Account, Fault> {
         let open_tasks = self.releases.open_tasks(user.id).await?;
         Ok(translate::account(user, Some(open_tasks)))

@@ -10,7 +10,7 @@ use slipway_rpc::{
 use uuid::Uuid;
 
 use crate::{
-    identity::{User, UserRef, UserState, links::Purpose},
+    identity::{DisplayName, User, UserRef, UserState, links::Purpose},
     release::{
         Blocker, PlacedTask, Priority, Readiness, Recurrence, Release, ReleaseState, RemindBefore,
         TaskState,
@@ -42,6 +42,11 @@ pub(super) fn public_user(user: &User) -> identity::User {
         email: String::new(),
         role: user.role.to_proto().into(),
         created_at: Some(time(user.created_at)),
+        display_name: user
+            .display_name
+            .as_ref()
+            .map(DisplayName::to_string)
+            .unwrap_or_default(),
     }
 }
 

@@ -95,6 +95,38 @@ impl fmt::Display for Username {
     }
 }
 
+/// What people call a user: 1 to 80 characters in one line.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct DisplayName(String);
+
+impl DisplayName {
+    /// Characters at most.
+    pub const MOST: usize = 80;
+
+    /// Validates a name. Blanks at its ends are dropped; `None` if nothing else is given.
+    ///
+    /// # Errors
+    /// What is wrong, as the end of a sentence that begins with the field's name.
+    pub fn new(name: &str) -> Result<Option<Self>, &'static str> {
+        let name = text::kept_line(name);
+        if name.is_empty() {
+            return Ok(None);
+        }
+        if text::is_blank(&name) || name.chars().count() > Self::MOST {
+            return Err("must have at most 80 characters, and one that can be seen");
+        }
+        text::check_line(&name)?;
+        Ok(Some(Self(name)))
+    }
+}
+
+impl fmt::Display for DisplayName {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
 /// An email address of at most 254 characters, in one form (NFC).
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(transparent)]
@@ -237,6 +269,19 @@ mod tests {
         assert_eq!(stored.to_string(), "äda@Bücher.example");
         // A domain that cannot be converted to ASCII cannot receive mail.
         assert!(Email::new("ada@\u{221e}\u{301}-.example").is_err());
+    }
+
+    #[test]
+    fn a_display_name_is_one_line_that_can_be_seen() {
+        let new = DisplayName::new;
+        let name = |text: &str| new(text).unwrap().map(|name| name.to_string());
+        assert_eq!(name(" Ada Lovelace "), Some("Ada Lovelace".to_owned()));
+        assert_eq!(name("<b>Ada</b>").as_deref(), Some("<b>Ada</b>"));
+        assert_eq!((name(""), name("  ")), (None, None));
+        assert!(new(&"ä".repeat(80)).is_ok() && new(&"ä".repeat(81)).is_err());
+        for bad in ["Ada\r\nBcc: eve@x.org", "Ada\u{202e}", "\u{200b}", "a\tb"] {
+            assert!(new(bad).is_err(), "{bad:?}");
+        }
     }
 
     #[test]

@@ -10,6 +10,7 @@
 //! | when another one for the same purpose is asked for | the newest one is valid |
 //! | when the account gets another password | also by another way |
 //! | when the account is disabled | it does not come back when the account is enabled |
+//! | when the account gets another address | the mail with it went to the former one |
 //! | when it expires | [`Purpose::lasts`] after it was asked for |
 
 use base64::{Engine as _, prelude::BASE64_URL_SAFE_NO_PAD};
@@ -18,7 +19,7 @@ use serde::{Deserialize, Serialize};
 use slipway_runtime::typed_id;
 use uuid::Uuid;
 
-use super::{Account, UserId};
+use super::{Account, Email, UserId};
 use crate::sessions::{later, secret::Digest};
 
 typed_id!(
@@ -44,6 +45,8 @@ pub enum Purpose {
     ResetPassword,
     /// To set the first password of an account that an admin has created.
     Invitation,
+    /// To show that a new address of an account belongs to its owner.
+    ConfirmEmail,
 }
 
 impl Purpose {
@@ -53,6 +56,7 @@ impl Purpose {
         match self {
             Self::ResetPassword => SignedDuration::from_mins(30),
             Self::Invitation => SignedDuration::from_hours(7 * 24),
+            Self::ConfirmEmail => SignedDuration::from_hours(24),
         }
     }
 
@@ -73,6 +77,9 @@ pub struct Link {
     pub purpose: Purpose,
     /// From then on it is not valid.
     pub expires_at: Timestamp,
+    /// The new address that it confirms.
+    #[serde(default)]
+    pub email: Option<Email>,
     /// Of its secrets, the oldest first.
     digests: Vec<Digest>,
 }
@@ -94,7 +101,17 @@ impl Link {
             id: LinkId::generate(),
             purpose,
             expires_at: later(now, purpose.lasts()),
+            email: None,
             digests: Vec::new(),
+        }
+    }
+
+    /// A new link that confirms this address.
+    #[must_use]
+    pub fn confirming(email: Email, now: Timestamp) -> Self {
+        Self {
+            email: Some(email),
+            ..Self::new(Purpose::ConfirmEmail, now)
         }
     }
 
@@ -113,6 +130,38 @@ impl Account {
         after.links.retain(|known| known.purpose != link.purpose);
         after.links.push(link);
         after
+    }
+
+    /// The account without a link for this purpose.
+    #[must_use]
+    pub fn without_link(&self, purpose: Purpose) -> Self {
+        let mut after = self.touched();
+        after.links.retain(|known| known.purpose != purpose);
+        after
+    }
+
+    /// The address that waits to be confirmed at `now`.
+    #[must_use]
+    pub fn pending_email(&self, now: Timestamp) -> Option<&Email> {
+        let mut links = self.links.iter().filter(|link| now < link.expires_at);
+        links.find_map(|link| link.email.as_ref())
+    }
+
+    /// The account with the address that the link with this secret confirms.
+    ///
+    /// # Errors
+    /// Why the link is not valid at `now`.
+    pub fn with_confirmed_email(
+        &self,
+        secret: &LinkSecret,
+        now: Timestamp,
+    ) -> Result<Self, LinkRefusal> {
+        let email = self.link(secret, now)?.email.clone();
+        let email = email.filter(|_| !self.user.is_disabled());
+        let mut after = self.touched();
+        after.user.email = email.ok_or(LinkRefusal::Unknown)?;
+        after.links.clear();
+        Ok(after)
     }
 
     /// A new account, with its first link.
@@ -199,7 +248,7 @@ mod tests {
     use slipway_rpc::access::Role;
 
     use super::*;
-    use crate::identity::{AccountChange, Email, User, Username};
+    use crate::identity::{AccountChange, User, Username};
 
     const NOW: Timestamp = Timestamp::UNIX_EPOCH;
 
@@ -220,7 +269,8 @@ mod tests {
     fn a_link_is_valid_for_its_time() {
         for (purpose, minutes) in [
             (Purpose::ResetPassword, 30),
-            (Purpose::Invitation, 7 * 1440),
+            (Purpose::Invitation, 7 * 24 * 60),
+            (Purpose::ConfirmEmail, 24 * 60),
         ] {
             let (account, secret) = with_link(&account(), purpose);
             let end = NOW + SignedDuration::from_mins(minutes);
@@ -296,6 +346,28 @@ mod tests {
         ] {
             assert!(LinkSecret::parse(bad).is_none(), "{bad}");
         }
+    }
+
+    #[test]
+    fn a_confirmed_address_ends_the_links_to_the_former_one() {
+        let new = Email::new("ada@other.example").unwrap();
+        let (account, reset) = with_link(&account(), Purpose::ResetPassword);
+        let link = Link::confirming(new.clone(), NOW);
+        let (id, secret) = (link.id, LinkSecret::generate(account.user.id));
+        let account = account.with_link(link);
+        let account = account.with_secret(id, &secret, NOW).unwrap();
+        assert_eq!(account.pending_email(NOW), Some(&new));
+        assert_eq!(account.user.email.to_string(), "ada@example.com");
+        // A link for another purpose confirms nothing.
+        let refused = account.with_confirmed_email(&reset, NOW).map(|_| ());
+        assert_eq!(refused, Err(LinkRefusal::Unknown));
+        let late = NOW + SignedDuration::from_hours(24);
+        assert_eq!(account.pending_email(late), None);
+        let refused = account.with_confirmed_email(&secret, late).map(|_| ());
+        assert_eq!(refused, Err(LinkRefusal::Expired));
+        let after = account.with_confirmed_email(&secret, NOW).unwrap();
+        assert_eq!((&after.user.email, after.pending_email(NOW)), (&new, None));
+        assert!(after.links.is_empty());
     }
 
     #[test]

@@ -17,7 +17,7 @@ use slipway_runtime::typed_id;
 
 use self::links::Link;
 use crate::sessions::{EndReason, Session, SessionId};
-pub use credentials::{Email, Username};
+pub use credentials::{DisplayName, Email, Username};
 pub use new_password::NewPassword;
 
 typed_id!(
@@ -66,6 +66,9 @@ pub struct User {
     /// Whether it was invited and has no password yet.
     #[serde(default)]
     pub invited: bool,
+    /// What people call the user, if the user has said.
+    #[serde(default)]
+    pub display_name: Option<DisplayName>,
 }
 
 impl User {
@@ -80,6 +83,7 @@ impl User {
             created_at: now,
             state: UserState::Active,
             invited: false,
+            display_name: None,
         }
     }
 

@@ -71,6 +71,13 @@ impl Subject {
         Self(format!("links-{}", self.0))
     }
 
+    /// The same subject, for addresses that it wants to confirm. They are counted apart, because
+    /// anybody can ask for other links of an account.
+    #[must_use]
+    pub fn for_confirmations(&self) -> Self {
+        Self(format!("confirmations-{}", self.0))
+    }
+
     /// The stored value.
     #[must_use]
     pub fn as_str(&self) -> &str {

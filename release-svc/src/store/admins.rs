@@ -1,4 +1,4 @@
-//! Stores what an admin changes of an account, and guards the last admin: at least one admin can
+//! Stores changes of an account that are decided by what it is, and guards the last admin: at least one admin can
 //! always sign in.
 //!
 //! A change of one account must not depend on a count of the others: two admins who demote each
@@ -19,7 +19,10 @@ use slipway_bus::Event;
 use slipway_runtime::contention::{MAX_ATTEMPTS, back_off};
 use slipway_store::{Collection, Document, Entries, Query, Refusal, Write};
 
-use super::{StoreError, UserStore, users::ADMINS};
+use super::{
+    StoreError, UserStore,
+    users::{ADMINS, EMAIL},
+};
 use crate::identity::{Account, UserId};
 
 /// The id of the only document.
@@ -54,7 +57,7 @@ impl Document for AdminGuard {
     fn summary(&self) {}
 }
 
-/// What came of a change by an admin.
+/// What came of a change.
 #[derive(Debug)]
 pub enum Administered {
     /// There is no such account.
@@ -70,6 +73,8 @@ pub enum Administered {
     },
     /// It is the last admin who can sign in.
     LastAdmin,
+    /// Another account has the email address.
+    EmailTaken,
 }
 
 /// Whether an admin may be taken away.
@@ -116,6 +121,9 @@ impl UserStore {
             match self.documents.write(write).await? {
                 Ok(()) => return Ok(Administered::Changed { before, after }),
                 Err(Refusal::Revision) => back_off(attempt).await,
+                Err(Refusal::Taken(Some(index))) if index == EMAIL.name => {
+                    return Ok(Administered::EmailTaken);
+                }
                 Err(refusal) => return Err(refusal.into()),
             }
         }

@@ -13,7 +13,7 @@ use crate::identity::{Account, User, UserId, UserState, credentials::key};
 /// Usernames are unique without regard to case.
 const USERNAME: Index = Index::unique("username");
 /// Email addresses are unique without regard to case.
-const EMAIL: Index = Index::unique("email");
+pub(super) const EMAIL: Index = Index::unique("email");
 /// Accounts by name: those that are not disabled under the empty key, the others under [`DISABLED`].
 const BY_NAME: Index = Index::list("by_name");
 /// The admins who can sign in.

@@ -57,6 +57,7 @@ const SECRETS: &[(&str, &str)] = &[
     ("a wrong secret of webhooks", WRONG_WEBHOOK_SECRET),
     ("an idempotency key", KEY),
     ("an address of a developer", "@example.com"),
+    ("a new address of a developer", "@other.example"),
     ("the address of the admin", "@localhost"),
     ("a task's description", DESCRIPTION),
     ("a reason", REASON),
@@ -127,7 +128,7 @@ pub(crate) async fn make(level: &str) -> Journey {
     alerts(&anybody, &team.admin).await;
     repairs(&team.admin).await;
     administers(&team.admin).await;
-    invites(&team.admin, &anybody, &mails).await;
+    invites(&team, &anybody, &mails).await;
     hears_of_everything(&team).await;
 
     let mut log = String::new();
@@ -322,11 +323,14 @@ async fn repairs(admin: &Client) {
     letters(2).await;
 }
 
-/// Invites somebody, who opens the link of the mail and tries it with a weak password.
-async fn invites(admin: &Client, anybody: &Client, mails: &SmtpServer) {
+/// Invites somebody, who opens the link of the mail and tries it with a weak password. A developer
+/// gets another name and asks for another address.
+async fn invites(team: &Team, anybody: &Client, mails: &SmtpServer) {
     const ADDRESS: &str = "invited@example.com";
+    let (admin, developer) = (&team.admin, &team.developers[0]);
     let body = json!({"username": "invited", "email": ADDRESS, "invite": true});
-    let _ = post(admin, "/admin/users", &body).await.expect(201);
+    let invited = admin.post("/admin/users", &body).await.unwrap();
+    let _ = invited.expect(201);
     let mail = until(async || {
         let taken = mails.taken().into_iter().find(|mail| mail.to == ADDRESS);
         taken.map(|mail| mail.text).context("no mail yet")
@@ -338,9 +342,13 @@ async fn invites(admin: &Client, anybody: &Client, mails: &SmtpServer) {
     let page = anybody.request(Method::GET, &page).header("accept", HTML);
     let page = anybody.send(page).await.unwrap();
     assert_eq!(page.status, 200, "{}", page.text);
+    let body =
+        json!({"displayName": "Ada", "email": "dev-0@other.example", "currentPassword": PASSWORD});
+    let change = developer.request(Method::PATCH, "/auth/me").json(&body);
+    let _ = developer.send(change).await.unwrap().expect(200);
     let body = json!({"token": secret, "newPassword": WEAK_PASSWORD});
-    let refused = post(anybody, "/auth/password/reset", &body).await;
-    let _ = refused.expect(400);
+    let refused = anybody.post("/auth/password/reset", &body).await;
+    let _ = refused.unwrap().expect(400);
 }
 
 /// Makes a second admin, and a developer of it.

@@ -8,6 +8,7 @@ mod dead_letters;
 mod password;
 mod preferences;
 mod reading;
+mod profile;
 mod releases;
 mod session;
 mod tasks;
@@ -48,6 +49,9 @@ pub(crate) fn routes() -> Router<Arc<Web>> {
         .route("/ui/password", post(session::change_password))
         .route("/ui/password/forgot", post(password::forgot))
         .route("/ui/password/reset", post(password::reset))
+        .route("/ui/email/confirm", post(password::confirm_email))
+        .route("/ui/profile", post(profile::save))
+        .route("/ui/profile/email", post(profile::change_email))
         .route("/ui/sessions/end", post(session::end))
         .route("/ui/sessions/end-all", post(session::end_all))
         .route("/ui/users", post(accounts::create))

@@ -1,7 +1,9 @@
-//! Passwords that are set by the link of a mail.
+//! Passwords that are set, and addresses that are confirmed, by the link of a mail.
 
 use axum::response::Response;
-use slipway_proto::identity::v1::{RequestPasswordResetRequest, ResetPasswordRequest};
+use slipway_proto::identity::v1::{
+    ConfirmEmailRequest, RequestPasswordResetRequest, ResetPasswordRequest,
+};
 use slipway_rpc::error::Fault;
 
 use super::Sent;
@@ -41,6 +43,22 @@ pub(super) async fn reset(sent: Sent) -> Response {
             let fault = Fault::from(error);
             let occasion = Occasion::named(sent.fields.get("occasion"));
             page::set(status(&fault), occasion, &token, Some(&fault))
+        }
+    }
+}
+
+/// Confirms an address.
+pub(super) async fn confirm_email(sent: Sent) -> Response {
+    let token = sent.line("token");
+    let request = sent.request(ConfirmEmailRequest {
+        secret: token.clone(),
+    });
+    let identity = sent.services().identity.clone();
+    match { identity }.confirm_email(request).await {
+        Ok(_) => page::confirmed(),
+        Err(error) => {
+            let fault = Fault::from(error);
+            page::confirm(status(&fault), &token, Some(&fault))
         }
     }
 }

@@ -77,27 +77,33 @@ async fn start(sent: &Sent, login: &str) -> Result<(HeaderValue, String), Fault>
     let end = end.ok_or_else(|| Fault::internal("a session without an end"))?;
     let left = end.duration_since(sent.web.clock.now());
     let left = Duration::try_from(left).unwrap_or_default();
+    // Nobody would find the session that this browser had until now. The new one counts anyway.
+    if let Err(Fault { code, .. }) = end_own(sent).await {
+        tracing::warn!(code = %code, "the earlier session of a browser has not ended");
+    }
     let cookie = sent.web.cookies.set(&session.secret, left)?;
     Ok((cookie, session.user.unwrap_or_default().username))
 }
 
-pub(super) async fn sign_out(sent: Sent) -> Response {
-    if sent.visitor.user.is_some() {
-        let request = sent.request(LogoutRequest {});
-        match sent
-            .services()
-            .identity
-            .clone()
-            .logout(request)
-            .await
-            .map_err(Fault::from)
-        {
-            // It has ended meanwhile.
-            Err(fault) if fault.kind != Kind::Unauthenticated => return refusal(&fault),
-            _ => {}
-        }
+/// Ends the visitor's session, if there is one.
+async fn end_own(sent: &Sent) -> Result<(), Fault> {
+    if sent.visitor.user.is_none() {
+        return Ok(());
     }
-    leave(&sent)
+    let request = sent.request(LogoutRequest {});
+    let identity = sent.services().identity.clone();
+    match { identity }.logout(request).await.map_err(Fault::from) {
+        // It has ended meanwhile.
+        Err(fault) if fault.kind != Kind::Unauthenticated => Err(fault),
+        _ => Ok(()),
+    }
+}
+
+pub(super) async fn sign_out(sent: Sent) -> Response {
+    match end_own(&sent).await {
+        Ok(()) => leave(&sent),
+        Err(fault) => refusal(&fault),
+    }
 }
 
 /// Deletes the cookie.

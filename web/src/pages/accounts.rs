@@ -174,6 +174,7 @@ fn row(visit: &Visit, account: &Account) -> Markup {
                     @if disabled { span.state.hotfix { "Disabled" } " " }
                     @if invited { span.state.todo { "Invited" } " " }
                     span { @if user.role() == Role::Admin { "Admin" } @else { "Developer" } }
+                    @if !user.display_name.is_empty() { " " span { bdi { (user.display_name) } } }
                     " " span { bdi { (user.email) } }
                     " " span { "since " (when(user.created_at.as_ref(), visit.now)) }
                 }

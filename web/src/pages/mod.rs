@@ -196,7 +196,8 @@ async fn page(visit: &Visit) -> Result<Page, Fault> {
             | Place::SignUp
             | Place::ForgotPassword
             | Place::ResetPassword
-            | Place::Invitation,
+            | Place::Invitation
+            | Place::ConfirmEmail,
         )
         | None => home::page(visit).await,
     }

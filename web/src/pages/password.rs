@@ -1,4 +1,4 @@
-//! The pages for those who have forgotten their password, or have the link of a mail to set one.
+//! The pages for those who have forgotten their password, or have the link of a mail.
 
 use axum::response::Response;
 use http::{HeaderValue, StatusCode, header::REFERRER_POLICY};
@@ -48,6 +48,7 @@ pub(super) fn page(place: Place<'_>, query: &Fields) -> Response {
     match place {
         Place::ResetPassword => set(StatusCode::OK, Occasion::Reset, token, None),
         Place::Invitation => set(StatusCode::OK, Occasion::Invitation, token, None),
+        Place::ConfirmEmail => confirm(StatusCode::OK, token, None),
         _ => forgot(StatusCode::OK, "", None),
     }
 }
@@ -127,6 +128,34 @@ pub(crate) fn set(
     let mut page = shown(status, fault, title, &content);
     page.headers_mut().insert(REFERRER_POLICY, NO_ADDRESS);
     page
+}
+
+/// The page to confirm an email address with the secret of a link. Opening it changes nothing: mail
+/// programs open links before people do.
+pub(crate) fn confirm(status: StatusCode, token: &str, fault: Option<&Fault>) -> Response {
+    let title = "Confirm your address";
+    let content = html! {
+        (refused(fault))
+        h1 { (title) }
+        form.card method="post" action="/ui/email/confirm" {
+            input type="hidden" name="token" value=(token);
+            p { "Your account has this address from then on, and the address that it has now is told." }
+            (button("Confirm the address", "main"))
+        }
+    };
+    let mut page = shown(status, fault, title, &content);
+    page.headers_mut().insert(REFERRER_POLICY, NO_ADDRESS);
+    page
+}
+
+/// The page after an address was confirmed.
+pub(crate) fn confirmed() -> Response {
+    let content = html! {
+        h1 { "Your address is confirmed" }
+        p role="status" { "Mails go there from now on." }
+        p { a.button.main href="/profile" { "Open your profile" } }
+    };
+    shown(StatusCode::OK, None, "Your address is confirmed", &content)
 }
 
 fn revoke() -> Markup {

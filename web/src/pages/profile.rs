@@ -1,10 +1,11 @@
-//! The visitor's account: password, tokens for programs, and sessions.
+//! The visitor's account: name, time zone, address, password, tokens for programs, and sessions.
 
 use maud::{Markup, html};
 use slipway_proto::identity::v1::{
     GetMeRequest, ListSessionsRequest, ListTokensRequest, ProgramToken, SessionKind,
-    SessionSummary, TokenScope,
+    SessionSummary, TokenScope, User,
 };
+use slipway_proto::notify::v1::GetPreferencesRequest;
 use slipway_rpc::error::Fault;
 
 use super::Page;
@@ -14,6 +15,8 @@ use crate::{
     visit::Visit,
 };
 
+const PROFILE: &str = "/ui/profile";
+const EMAIL: &str = "/ui/profile/email";
 const PASSWORD: &str = "/ui/password";
 const TOKENS: &str = "/ui/tokens";
 
@@ -31,7 +34,14 @@ pub(super) async fn page(visit: &Visit) -> Result<Page, Fault> {
     let me = async {
         let request = visit.request(GetMeRequest {});
         let answer = visit.services().identity.clone().get_me(request).await?;
-        Ok::<_, Fault>(answer.into_inner().user.unwrap_or_default())
+        Ok::<_, Fault>(answer.into_inner())
+    };
+    // The rest of the page does not need the preferences.
+    let zone = async {
+        let request = visit.request(GetPreferencesRequest {});
+        let preferences = visit.services().preferences.clone();
+        let answer = { preferences }.get_preferences(request).await.ok()?;
+        Some(answer.into_inner().preferences?.preferences?.time_zone)
     };
     let sessions = async {
         let request = visit.request(ListSessionsRequest {
@@ -55,7 +65,9 @@ pub(super) async fn page(visit: &Visit) -> Result<Page, Fault> {
         let answer = { identity }.list_tokens(request).await?;
         Ok(answer.into_inner().tokens)
     };
-    let (me, sessions, tokens) = tokio::try_join!(me, sessions, tokens)?;
+    let zone = async { Ok(zone.await) };
+    let (own, zone, sessions, tokens) = tokio::try_join!(me, zone, sessions, tokens)?;
+    let me = own.user.clone().unwrap_or_default();
     Page::new(
         "Profile",
         html! {
@@ -65,6 +77,8 @@ pub(super) async fn page(visit: &Visit) -> Result<Page, Fault> {
                 span { @if visit.is_admin() { "Admin" } @else { "Developer" } }
                 " " span { "since " (when(me.created_at.as_ref(), visit.now)) }
             }
+            (personal(visit, &me, own.revision, zone.as_deref()))
+            (email(visit, &me, &own.pending_email))
             details.card open[visit.is_again(PASSWORD)] {
                 summary { "Change the password" }
                 (visit.form(PASSWORD, "stack", &html! {
@@ -102,6 +116,64 @@ pub(super) async fn page(visit: &Visit) -> Result<Page, Fault> {
             }
         },
     )
+}
+
+fn personal(visit: &Visit, me: &User, revision: u64, zone: Option<&str>) -> Markup {
+    let value = |name, now| visit.typed(PROFILE, name, now);
+    html! {
+        (visit.form(PROFILE, "card", &html! {
+            input type="hidden" name="revision" value=(revision);
+            div.pair {
+                (input(&Input {
+                    label: "Name, as people call you",
+                    name: "display_name",
+                    value: value("display_name", &me.display_name),
+                    autocomplete: "name",
+                    required: false,
+                    ..Input::default()
+                }))
+                @if let Some(zone) = zone {
+                    (input(&Input {
+                        label: "Time zone, such as Europe/Berlin",
+                        name: "zone",
+                        value: value("zone", zone),
+                        ..Input::default()
+                    }))
+                }
+            }
+            (button("Save", "main"))
+        }))
+    }
+}
+
+fn email(visit: &Visit, me: &User, pending: &str) -> Markup {
+    html! {
+        details.card open[visit.is_again(EMAIL) || !pending.is_empty()] {
+            summary { "Change the email address" }
+            @if !pending.is_empty() {
+                p role="status" { "A mail to " bdi { (pending) } " has a link to confirm it. Until then your address stays " bdi { (me.email) } "." }
+            }
+            (visit.form(EMAIL, "stack", &html! {
+                (input(&Input {
+                    label: "New email address",
+                    name: "email",
+                    kind: "email",
+                    value: visit.typed(EMAIL, "email", ""),
+                    autocomplete: "email",
+                    ..Input::default()
+                }))
+                (input(&Input {
+                    label: "Current password",
+                    name: "current",
+                    kind: "password",
+                    autocomplete: "current-password",
+                    ..Input::default()
+                }))
+                p.hint { "You get a mail there with a link. The address counts once you have used it." }
+                (button("Send me the link", "main"))
+            }))
+        }
+    }
 }
 
 fn token_row(visit: &Visit, token: &ProgramToken) -> Markup {

@@ -69,7 +69,12 @@ impl Draft {
 /// Whether a form is kept as a draft: not one with passwords, and not one that the sign-in could
 /// not take.
 pub(crate) fn keeps(again: &Again) -> bool {
-    let is_secret = ["/ui/password", "/ui/sign-", "/ui/users"];
+    let is_secret = [
+        "/ui/password",
+        "/ui/profile/email",
+        "/ui/sign-",
+        "/ui/users",
+    ];
     let mut is_secret = is_secret.iter();
     !is_secret.any(|start| again.action.starts_with(start))
         && again.fields.encoded_len() <= LARGEST_DRAFT

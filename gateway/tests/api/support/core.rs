@@ -111,6 +111,7 @@ fn user() -> User {
         email: "ada@example.org".into(),
         role: Role::Developer.into(),
         created_at: at(0),
+        display_name: "Ada Lovelace".into(),
     }
 }
 
@@ -221,7 +222,17 @@ pub(super) use answers;
 answers! { IdentityService:
     register(RegisterRequest) -> RegisterResponse { session: session() }
     login(LoginRequest) -> LoginResponse { session: session() }
-    get_me(GetMeRequest) -> GetMeResponse { user: Some(user()) }
+    get_me(GetMeRequest) -> GetMeResponse {
+        user: Some(user()),
+        revision: 4,
+        pending_email: String::new(),
+    }
+    update_me(UpdateMeRequest) -> UpdateMeResponse {
+        user: Some(user()),
+        revision: 5,
+        pending_email: "ada@other.example".into(),
+    }
+    confirm_email(ConfirmEmailRequest) -> ConfirmEmailResponse {}
     list_users(ListUsersRequest) -> ListUsersResponse {
         users: vec![user()],
         next_page_token: "next".into(),

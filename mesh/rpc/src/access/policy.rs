@@ -238,6 +238,7 @@ mod tests {
         assert_eq!(
             public,
             [
+                "ConfirmEmail",
                 "ExchangeSession",
                 "ExchangeToken",
                 "GetJwks",
@@ -338,6 +339,7 @@ mod tests {
                 "EndSession",
                 "Logout",
                 "RevokeToken",
+                "UpdateMe",
             ]
         );
     }

@@ -40,6 +40,15 @@ pub struct Access {
     pub revision: u64,
 }
 
+/// The address of a user, as of a revision of the account.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct NewAddress {
+    /// What the user may do as of that revision.
+    pub access: Access,
+    /// The address.
+    pub email: String,
+}
+
 /// What an event says about a user.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum RecipientChange {
@@ -47,6 +56,8 @@ pub enum RecipientChange {
     Registered(Recipient),
     /// What the user may do from now on.
     Access(Access),
+    /// The address of the user from now on.
+    Address(NewAddress),
 }
 
 impl RecipientChange {
@@ -63,6 +74,7 @@ impl RecipientChange {
                     | EventType::UserDisabled
                     | EventType::UserEnabled
                     | EventType::UserRoleChanged
+                    | EventType::EmailChanged
             )
         };
         if !EventType::named(&event.event_type).is_some_and(is_read) {
@@ -97,6 +109,16 @@ impl RecipientChange {
                 role: user.role,
                 disabled: user.disabled,
                 revision: user.revision,
+            })),
+            EventData::EmailChanged(user) => Some(Self::Address(NewAddress {
+                access: Access {
+                    id: user.user_id,
+                    username: user.username,
+                    role: user.role,
+                    disabled: user.disabled,
+                    revision: user.revision,
+                },
+                email: user.email,
             })),
             _ => None,
         })

@@ -27,28 +27,35 @@ pub(crate) struct StoredRecipient {
     /// accounts and of administrators have no common order.
     #[serde(default)]
     access: u64,
+    /// The revision of the account that says the address; 0: as registered.
+    #[serde(default)]
+    address: u64,
 }
 
 impl StoredRecipient {
-    /// The user after a change. Of a user who is not registered yet, the address is empty.
+    /// The user after a change. Of a user who is not registered yet, the address is empty unless an
+    /// event has said another one.
     fn after(before: Option<&Self>, change: &RecipientChange) -> Self {
         let revision = before.map_or(0, |known| known.revision) + 1;
         let access = before.map_or(0, |known| known.access);
+        let address = before.map_or(0, |known| known.address);
         match (change, before) {
-            (RecipientChange::Registered(user), Some(known)) if access > 0 => Self {
-                revision,
-                recipient: Recipient {
-                    role: known.recipient.role,
-                    disabled: known.recipient.disabled,
-                    ..user.clone()
-                },
-                access,
-            },
-            (RecipientChange::Registered(user), _) => Self {
-                revision,
-                recipient: user.clone(),
-                access,
-            },
+            (RecipientChange::Registered(user), known) => {
+                let mut recipient = user.clone();
+                if let Some(known) = known.filter(|_| access > 0) {
+                    recipient.role = known.recipient.role;
+                    recipient.disabled = known.recipient.disabled;
+                }
+                if let Some(known) = known.filter(|_| address > 0) {
+                    recipient.email.clone_from(&known.recipient.email);
+                }
+                Self {
+                    revision,
+                    recipient,
+                    access,
+                    address,
+                }
+            }
             (RecipientChange::Access(change), Some(known)) if change.revision < access => Self {
                 revision,
                 ..known.clone()
@@ -63,12 +70,23 @@ impl StoredRecipient {
                     disabled: change.disabled,
                 },
                 access: change.revision,
+                address,
             },
+            (RecipientChange::Address(new), known) => {
+                let change = RecipientChange::Access(new.access.clone());
+                let mut after = Self::after(known, &change);
+                if new.access.revision >= address {
+                    after.recipient.email.clone_from(&new.email);
+                    after.address = new.access.revision;
+                }
+                after
+            }
         }
     }
 
     fn is_known_as(&self, after: &Self) -> bool {
-        (&self.recipient, self.access) == (&after.recipient, after.access)
+        let of = |known: &Self| (known.access, known.address);
+        self.recipient == after.recipient && of(self) == of(after)
     }
 }
 
@@ -136,6 +154,7 @@ impl RecipientStore {
         let id = match &change {
             RecipientChange::Registered(user) => user.id,
             RecipientChange::Access(access) => access.id,
+            RecipientChange::Address(new) => new.access.id,
         };
         let apply = self.0.update(id, |before: Option<&StoredRecipient>| {
             let after = StoredRecipient::after(before, &change);

@@ -51,6 +51,8 @@ files! {
         "system.error"
         "user.reset_requested"
         "user.invited"
+        "user.email_change_requested"
+        "user.email_changed"
     without_subject: "notification.digest"
 }
 

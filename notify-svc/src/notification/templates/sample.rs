@@ -68,6 +68,22 @@ pub fn of(kind: &str) -> Option<Map<String, Value>> {
             about_a_link(),
             json!({"expiresAt": "2026-01-12T16:00:00Z", "actor": "grace"}),
         ),
+        "user.email_change_requested" => joined(
+            about_a_link(),
+            json!({"expiresAt": "2026-01-06T16:00:00Z", "actor": "ada"}),
+        ),
+        "user.email_changed" => joined(
+            json!({
+                "userId": "01890a5d-ac96-774b-bcce-b302099a8057",
+                "username": "ada",
+                "email": "ada@other.example.com",
+                "previousEmail": "ada@example.com",
+                "role": "DEVELOPER",
+                "disabled": false,
+                "revision": 5,
+            }),
+            json!({"actor": "ada"}),
+        ),
         _ => return None,
     };
     Some(sample)

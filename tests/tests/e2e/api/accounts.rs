@@ -53,6 +53,7 @@ async fn accounts_are_listed_and_found_by_name_address_role_and_state() -> anyho
     assert_eq!(all[2]["email"], "dev-1@example.com");
     let known = [
         "createdAt",
+        "displayName",
         "email",
         "id",
         "openTasks",

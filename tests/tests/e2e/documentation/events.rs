@@ -189,10 +189,15 @@ fn notified(kind: EventType) -> String {
     event.read().expect("the sample fits its schema");
     let drafts = audience::of(&event).unwrap();
     let told = drafts.iter().map(|draft| {
-        let To::User(id) = &draft.to else {
-            panic!("an event names users: {draft:?}");
+        let field = match &draft.to {
+            To::User(id) => sample.ids[id].trim_end_matches(".id"),
+            // In the sample it is the name of its field, in lower case.
+            To::Address(address) => {
+                let fields = payload.as_object().expect("an object").keys();
+                let mut fields = fields.filter(|field| field.eq_ignore_ascii_case(address));
+                fields.next().expect("the field of the address")
+            }
         };
-        let field = sample.ids[id].trim_end_matches(".id");
         if draft.kind == kind.name() {
             format!("`{field}`")
         } else if audience::kinds().any(|known| known == draft.kind) {

@@ -107,7 +107,7 @@ async fn an_account_is_created_and_kept_by_forms() -> anyhow::Result<()> {
     ];
     leads(&ada.send("/ui/password", &right).await?, "/profile");
     leads(
-        &ada.send("/ui/sessions/end", &[("back", "/profile")])
+        &ada.send("/ui/sessions/end-all", &[("back", "/profile")])
             .await?,
         "/sign-in",
     );
@@ -406,5 +406,132 @@ async fn somebody_is_invited_by_mail_and_sets_their_password() -> anyhow::Result
     reset.expect(202);
     let link = mailed_link(&server, "Set another password for grace", to, "").await?;
     shows(&grace.open(&link).await?, 200, &["Set another password"]);
+    Ok(())
+}
+
+#[tokio::test]
+async fn an_address_counts_once_its_owner_has_confirmed_it() -> anyhow::Result<()> {
+    let (server, team) = start(1).await?;
+    let mut ada = PlainBrowser::new(&server.http);
+    ada.sign_in("dev-0", PASSWORD).await?;
+    let profile = ada.open("/profile").await?;
+    let revision = profile.text.split("name=\"revision\" value=\"").nth(1);
+    let revision = revision.and_then(|rest| rest.split('"').next());
+    let names = [
+        ("back", "/profile"),
+        ("revision", revision.context("a revision")?),
+        ("display_name", "Ada <b>Lovelace</b>"),
+        ("zone", "Europe/Berlin"),
+    ];
+    leads(&ada.send("/ui/profile", &names).await?, "/profile");
+    let shown = ["Ada &lt;b&gt;Lovelace&lt;/b&gt;", "Europe/Berlin"];
+    shows(&ada.open("/profile").await?, 200, &shown);
+    let preferences = team.developers[0].get("/preferences").await?.expect(200);
+    assert_eq!(preferences["timeZone"], "Europe/Berlin");
+    // Another page was faster.
+    shows(
+        &ada.send("/ui/profile", &names).await?,
+        409,
+        &["changed in the meantime"],
+    );
+
+    let to = "ada@other.example";
+    let change = |current: &'static str, email: &'static str| {
+        [("back", "/profile"), ("email", email), ("current", current)]
+    };
+    let send = async |ada: &mut PlainBrowser, current, email| {
+        ada.send("/ui/profile/email", &change(current, email)).await
+    };
+    let refused = send(&mut ada, "not the password", to).await?;
+    shows(&refused, 403, &["current password is wrong"]);
+    shows(
+        &send(&mut ada, PASSWORD, "admin@localhost").await?,
+        409,
+        &["taken"],
+    );
+    leads(&send(&mut ada, PASSWORD, to).await?, "/profile");
+    let me = team.developers[0].get("/auth/me").await?.expect(200);
+    assert_eq!(
+        (&me["email"], &me["pendingEmail"]),
+        (&"dev-0@example.com".into(), &to.into())
+    );
+    let link = mailed_link(&server, "Confirm your new address", to, "").await?;
+    let mut anybody = PlainBrowser::new(&server.http);
+    shows(&anybody.open(&link).await?, 200, &["Confirm the address"]);
+    let me = team.developers[0].get("/auth/me").await?.expect(200);
+    assert_eq!(
+        me["email"], "dev-0@example.com",
+        "opening the link changes nothing"
+    );
+    // It sets no password.
+    let form = [
+        ("token", token(&link)),
+        ("password", "another good one, 42"),
+    ];
+    shows(
+        &anybody.send("/ui/password/reset", &form).await?,
+        403,
+        &["not valid"],
+    );
+    let form = [("token", token(&link))];
+    shows(
+        &anybody.send("/ui/email/confirm", &form).await?,
+        200,
+        &["confirmed"],
+    );
+    shows(
+        &anybody.send("/ui/email/confirm", &form).await?,
+        403,
+        &["not valid"],
+    );
+    let me = team.developers[0].get("/auth/me").await?.expect(200);
+    assert_eq!(
+        (&me["email"], &me["pendingEmail"]),
+        (&to.into(), &serde_json::Value::Null)
+    );
+    until(async || {
+        let mails = files(server.data.path());
+        let told = mails.iter().any(|mail| {
+            mail.contains("Subject: Your account has another address\r\n")
+                && mail.contains("To: dev-0@example.com\r\n")
+        });
+        anyhow::ensure!(told, "the former address is not told yet");
+        Ok(())
+    })
+    .await?;
+    // What is mailed from now on goes to the new one.
+    team.release("Spring", &[0]).await?;
+    until(async || {
+        let mails = files(server.data.path());
+        let found = mails.iter().any(|mail| {
+            mail.contains("Subject: Task for you") && mail.contains(&format!("To: {to}\r\n"))
+        });
+        anyhow::ensure!(found, "no mail to the new address yet");
+        Ok(())
+    })
+    .await?;
+    ada.sign_in(to, PASSWORD).await?;
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_sign_in_ends_the_earlier_session_of_the_browser() -> anyhow::Result<()> {
+    let (server, team) = start(1).await?;
+    let developer = &team.developers[0];
+    let count = async || {
+        let listed = developer.get("/auth/sessions").await?.expect(200);
+        let kinds = listed["items"].as_array().context("a list")?.iter();
+        anyhow::Ok(kinds.filter(|one| one["kind"] == "BROWSER").count())
+    };
+    let mut ada = PlainBrowser::new(&server.http);
+    for _ in 0..2 {
+        ada.sign_in("dev-0", PASSWORD).await?;
+        assert_eq!(count().await?, 1);
+    }
+    // Another browser has its own.
+    PlainBrowser::new(&server.http)
+        .sign_in("dev-0", PASSWORD)
+        .await?;
+    assert_eq!(count().await?, 2);
     Ok(())
 }

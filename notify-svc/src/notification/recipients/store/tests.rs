@@ -5,7 +5,7 @@ use uuid::Uuid;
 
 use super::RecipientStore;
 use crate::{
-    notification::recipients::{Access, Recipient, RecipientChange},
+    notification::recipients::{Access, NewAddress, Recipient, RecipientChange},
     store::testing::on_each,
 };
 
@@ -15,6 +15,7 @@ on_each!(RecipientStore:
     the_latest_state_of_a_user_stays
     administrators_are_listed
     the_latest_revision_says_what_a_user_may_do_in_any_order
+    the_latest_revision_says_the_address_in_any_order
 );
 
 fn recipient(n: u128, username: &str, role: Role) -> Recipient {
@@ -72,6 +73,41 @@ async fn the_latest_revision_says_what_a_user_may_do_in_any_order(
         (vec![out], vec![])
     );
     assert_eq!(known(&[enabled, disabled]).await, as_admin);
+}
+
+async fn the_latest_revision_says_the_address_in_any_order(open: impl Fn() -> RecipientStore) {
+    let address = |n, revision: u64| {
+        let RecipientChange::Access(access) = access(n, Role::Developer, false, revision) else {
+            unreachable!("it says what a user may do");
+        };
+        let email = format!("ada@{revision}.example");
+        RecipientChange::Address(NewAddress { access, email })
+    };
+    let registered = |n| RecipientChange::Registered(recipient(n, "ada", Role::Developer));
+    let of = |n: u128| {
+        [
+            address(n, 2),
+            access(n, Role::Admin, false, 3),
+            address(n, 4),
+            registered(n),
+        ]
+    };
+    let store = open();
+    for (n, order) in [[3, 0, 1, 2], [0, 1, 2, 3], [2, 3, 1, 0], [1, 2, 0, 3]]
+        .into_iter()
+        .enumerate()
+    {
+        let n = n as u128 + 1;
+        let changes = of(n);
+        for place in order {
+            store.apply(changes[place].clone()).await.unwrap();
+        }
+        let found = store.by_ids(&[Uuid::from_u128(n)]).await.unwrap();
+        let [ada] = found.as_slice() else {
+            panic!("{found:?}")
+        };
+        assert_eq!((&*ada.email, ada.role), ("ada@4.example", Role::Developer));
+    }
 }
 
 async fn users_are_found_by_id_and_name(open: impl Fn() -> RecipientStore) {

@@ -204,7 +204,7 @@ async fn a_header_wins_over_the_cookie_even_if_it_is_malformed() -> anyhow::Resu
 }
 
 #[tokio::test]
-async fn a_sign_in_never_continues_a_session_that_the_browser_brings() -> anyhow::Result<()> {
+async fn a_sign_in_ends_a_session_that_the_browser_brings() -> anyhow::Result<()> {
     let (server, _team) = start(2).await?;
     let client = server.client();
     let planted = sign_in(&client, "dev-0").await?;
@@ -216,10 +216,17 @@ async fn a_sign_in_never_continues_a_session_that_the_browser_brings() -> anyhow
     let answer = client.send(request.json(&body)).await?;
     let own = cookie(&answer, &["HttpOnly", "Path=/", "SameSite=Lax"]);
     assert_ne!(own, planted);
-    for (cookie, name) in [(own, "dev-1"), (planted, "dev-0")] {
-        let me = send(&client, Method::GET, "/auth/me", &cookie).await?;
-        assert_eq!(me.expect(200)["username"], name);
-    }
+    let me = send(&client, Method::GET, "/auth/me", &own).await?;
+    assert_eq!(me.expect(200)["username"], "dev-1");
+    let me = send(&client, Method::GET, "/auth/me", &planted).await?;
+    me.refused(401, "SESSION_ENDED");
+    // Another site cannot end one: its request has no cookie that counts.
+    let kept = sign_in(&client, "dev-0").await?;
+    let request = client.request(Method::POST, "/auth/session");
+    let request = request.header("cookie", &kept);
+    client.send(request.json(&body)).await?.expect(200);
+    let me = send(&client, Method::GET, "/auth/me", &kept).await?;
+    me.expect(200);
     Ok(())
 }
 

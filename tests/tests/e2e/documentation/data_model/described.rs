@@ -131,12 +131,14 @@ pub(super) const COLLECTIONS: &[Described] = &[
             ("user.createdAt", Time, None),
             ("user.state", Text, None),
             ("user.invited", Flag, None),
+            ("user.displayName", Text, None),
             ("revision", Number, None),
             ("passwordHash", Text, None),
             ("endedSessions.before", Time, None),
             ("links[].id", Uuid, None),
             ("links[].purpose", Text, None),
             ("links[].expiresAt", Time, None),
+            ("links[].email", Text, None),
             ("links[].digests[]", Text, None),
         ],
         keys: &[
@@ -331,6 +333,7 @@ pub(super) const COLLECTIONS: &[Described] = &[
             ("recipient.role", Text, None),
             ("recipient.disabled", Flag, None),
             ("access", Number, None),
+            ("address", Number, None),
         ],
         keys: &[
             ("by_username", "the username in lower case"),
