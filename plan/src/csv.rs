@@ -148,7 +148,7 @@ pub(crate) fn read(text: &str) -> Result<Plan, Error> {
     }
     match headings {
         Some(_) => Ok(plan),
-        None => Err(Error::at(1, None, "is not valid CSV: it is empty")),
+        None => Err(Error::at(1, None, "it is empty")),
     }
 }
 
@@ -197,7 +197,7 @@ fn check_quotes(text: &str, separator: u8, before: u64) -> Result<(), Error> {
             (State::Closed, b'"') | (State::Quoted, _) => State::Quoted,
             (_, byte) if byte == separator || matches!(byte, b'\n' | b'\r') => State::Start,
             (State::Closed, _) => {
-                let what = "is not valid CSV: text follows the closing quote of a cell";
+                let what = "text follows the closing quote of a cell";
                 return Err(Error::at(line, None, what));
             }
             (State::Start | State::Plain, _) => State::Plain,
@@ -206,7 +206,7 @@ fn check_quotes(text: &str, separator: u8, before: u64) -> Result<(), Error> {
     }
     match state {
         State::Quoted => {
-            let what = "is not valid CSV: a quote that begins a cell is not closed";
+            let what = "a quote that begins a cell is not closed";
             Err(Error::at(opened, None, what))
         }
         _ => Ok(()),

@@ -47,7 +47,7 @@ impl std::error::Error for Error {}
 pub fn read<T: DeserializeOwned>(text: &str) -> Result<T, Error> {
     if text.trim().is_empty() {
         return Err(Error {
-            what: "is not valid YAML: it is empty".to_owned(),
+            what: "it is empty".to_owned(),
             place: None,
         });
     }
@@ -126,27 +126,22 @@ fn wrong(path: &str, fault: &Fault) -> String {
         Fault::Unexpected { expected, .. } if expected.contains("mapping") => must_be("an object"),
         Fault::Unexpected { expected, .. } if expected.contains("sequence") => must_be("a list"),
         Fault::Unexpected { .. } => must_be("a string"),
-        Fault::MergeKeyNotAllowed { .. } => {
-            "has a merged key (<<), which a plan cannot have".into()
-        }
-        Fault::MultipleDocuments { .. } => "is not valid YAML: a second document follows".into(),
+        Fault::MergeKeyNotAllowed { .. } => "a merged key (<<) is not possible here".into(),
+        Fault::MultipleDocuments { .. } => "a second document follows".into(),
         Fault::Budget { breach, .. } => {
             let breach = format!("{breach:?}");
             match breach.contains("Anchor") || breach.contains("Alias") {
-                true => "has an anchor (&) or an alias (*), which a plan cannot have".into(),
-                false => "is too large, or nested too deeply".into(),
+                true => "an anchor (&) or an alias (*) is not possible here".into(),
+                false => "it is too large, or nested too deeply".into(),
             }
         }
-        Fault::UnknownAnchor { .. } => "has an alias (*), which a plan cannot have".into(),
+        Fault::UnknownAnchor { .. } => "an anchor (&) or an alias (*) is not possible here".into(),
         other => {
             let text = other.to_string();
             let text = text.lines().next().unwrap_or_default();
             let text = text.split(" at line ").next().unwrap_or_default();
             let text = text.split_once(": line ").map_or(text, |(text, _)| text);
-            format!(
-                "is not valid YAML: {}",
-                written_out(&shortened(text, LONGEST))
-            )
+            format!("{}", written_out(&shortened(text, LONGEST)))
         }
     }
 }

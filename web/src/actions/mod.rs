@@ -4,6 +4,7 @@
 mod accounts;
 mod assistant;
 mod comments;
+mod plan_file;
 mod preferences;
 mod releases;
 mod session;
@@ -16,7 +17,7 @@ use axum::{
     body::Bytes,
     extract::{FromRequest, FromRequestParts as _, Request},
     response::Response,
-    routing::post,
+    routing::{get, post},
 };
 use http::{HeaderMap, header::CONTENT_TYPE};
 use slipway_rpc::{
@@ -51,6 +52,7 @@ pub(crate) fn routes() -> Router<Arc<Web>> {
         .route("/ui/assistant", post(assistant::ask))
         .route("/ui/assistant/delete", post(assistant::delete))
         .route("/ui/releases", post(releases::plan))
+        .route("/ui/releases/{id}/plan", get(releases::export))
         .route("/ui/releases/{id}/tasks", post(releases::add_task))
         .route("/ui/releases/{id}/complete", post(releases::complete))
         .route("/ui/tasks/{id}", post(tasks::update))
@@ -78,6 +80,16 @@ impl FromRequest<Arc<Web>> for Sent {
     async fn from_request(request: Request, web: &Arc<Web>) -> Result<Self, Response> {
         let (mut parts, body) = request.into_parts();
         let Ok(visitor) = Visitor::from_request_parts(&mut parts, web).await;
+        if plan_file::is_sent(&parts.headers) {
+            let action = parts.uri.path().to_owned();
+            let fields = plan_file::fields(Request::from_parts(parts, body)).await;
+            return Ok(Self {
+                web: Arc::clone(web),
+                visitor,
+                action,
+                fields: fields.map_err(|fault| refusal(&fault))?,
+            });
+        }
         if !is_form(&parts.headers) {
             let text = "Send the form as 'application/x-www-form-urlencoded'.";
             return Err(refusal(&Fault::new(

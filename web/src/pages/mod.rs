@@ -9,7 +9,7 @@ mod notifications;
 mod preferences;
 pub(crate) mod profile;
 mod release;
-mod releases;
+pub(crate) mod releases;
 pub(crate) mod sign_in;
 mod task;
 mod thread;

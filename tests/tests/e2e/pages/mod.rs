@@ -3,6 +3,7 @@
 mod accounts;
 mod browser;
 mod plain;
+mod plans;
 
 use slipway_tests::{Answer, Process, Team};
 
