@@ -1,8 +1,9 @@
-//! Creates accounts, signs them in, and changes them and their passwords.
+//! Creates accounts, signs them in, changes them and their passwords, and mails links to them.
 
 mod administration;
 mod first_admin;
 mod known;
+mod links;
 mod login;
 mod passwords;
 mod register;
@@ -11,7 +12,7 @@ pub use first_admin::{FirstAdmin, FirstAdminError, FirstPassword, Tell};
 pub use known::KnownAccounts;
 pub(crate) use login::throttled;
 pub use passwords::{ResetError, reset_password};
-pub use register::{Registrant, Registration, RegistrationRules};
+pub use register::{Invitation, Registrant, Registration, RegistrationRules};
 
 use std::{sync::Arc, time::Duration};
 
@@ -77,14 +78,17 @@ impl Accounts {
     ) -> Result<Result<(), InsertUserError>, HashError> {
         let password = password.into_inner();
         let password_hash = self.hasher.hash(turn, password).await?;
-        let (id, role) = (user.id, format!("{:?}", user.role));
-        let account = Account::new(user, password_hash);
-        let inserted = self.stores.users.insert(&account, commit).await;
-        if inserted.is_ok() {
-            metrics::counter!(m::REGISTRATIONS, "role" => role).increment(1);
-            self.wake.wake(id.0);
-        }
-        Ok(inserted)
+        let account = Account::new(user, Some(password_hash));
+        Ok(self.store(&account, commit).await)
+    }
+
+    /// Stores a new account.
+    async fn store(&self, account: &Account, commit: Commit) -> Result<(), InsertUserError> {
+        self.stores.users.insert(account, commit).await?;
+        let role = format!("{:?}", account.user.role);
+        metrics::counter!(m::REGISTRATIONS, "role" => role).increment(1);
+        self.wake.wake(account.user.id.0);
+        Ok(())
     }
 }
 

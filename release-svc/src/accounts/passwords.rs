@@ -73,7 +73,7 @@ impl Accounts {
         let stored = self.users().update(id, event, |before| {
             // Another request may have changed or disabled it since it was proven.
             let is_proven = before.password_hash == proven && !before.user.is_disabled();
-            is_proven.then(|| before.with_password(hash.clone(), keep, now))
+            is_proven.then(|| before.with_password(hash.clone(), keep, true, now))
         });
         stored.await?.ok_or_else(wrong_password)?;
         self.wake.wake(id.0);
@@ -90,7 +90,7 @@ fn wrong_password() -> Fault {
     )
 }
 
-fn changed(user: &User, by: PasswordChange, actor: &Actor, time: Timestamp) -> Event {
+pub(super) fn changed(user: &User, by: PasswordChange, actor: &Actor, time: Timestamp) -> Event {
     let payload = PasswordChangedEvent {
         user_id: user.id.0,
         username: user.username.to_string(),
@@ -151,7 +151,7 @@ pub async fn reset_password(
     let now = clock.now();
     let event = changed(&user, PasswordChange::Operator, &Actor::System, now);
     let set = stores.users.update(user.id, event, |before| {
-        Some(before.with_password(hash.clone(), None, now))
+        Some(before.with_password(hash.clone(), None, true, now))
     });
     set.await?.ok_or(ResetError::Unknown)?;
     stores

@@ -15,18 +15,19 @@ use super::{SessionId, SessionKind};
 const FAMILY_BYTES: usize = 16;
 const CURRENT_BYTES: usize = 32;
 
-/// The digest of a random part. The part has at least 128 random bits, so a plain hash is enough.
+/// The digest of a random part of a secret. The part has at least 128 random bits, so a plain hash is
+/// enough.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(transparent)]
 pub struct Digest(String);
 
 impl Digest {
-    fn of(part: &[u8]) -> Self {
+    pub(crate) fn of(part: &[u8]) -> Self {
         Self(BASE64_URL_SAFE_NO_PAD.encode(Sha256::digest(part)))
     }
 
     /// Compares in constant time.
-    pub(super) fn is_of(&self, other: &Self) -> bool {
+    pub(crate) fn is_of(&self, other: &Self) -> bool {
         self.0.as_bytes().ct_eq(other.0.as_bytes()).into()
     }
 }

@@ -7,9 +7,9 @@ use slipway_rpc::error::Fault;
 
 use crate::{
     answer::{self, page},
-    fields::Fields,
+    fields::{Fields, label},
     layout::bare,
-    parts::{Input, area, button, input, refused},
+    parts::{Input, area, button, input, person, refused},
     visit::Again,
 };
 
@@ -75,18 +75,17 @@ pub(crate) fn keeps(again: &Again) -> bool {
         && again.fields.encoded_len() <= LARGEST_DRAFT
 }
 
-/// The page after a sign-in with a draft: a click sends it.
-pub(crate) fn send_again(next: &str, draft: &Draft) -> Response {
+/// The page after a sign-in of this user with a draft: a click sends it.
+pub(crate) fn send_again(next: &str, username: &str, draft: &Draft) -> Response {
     let content = html! {
         h1 { "You are signed in again" }
+        p { "You are " (person(username)) "." }
         form.card method="post" action=(draft.action) {
             p { "What you were sending has not been sent yet." }
             @for (name, value) in &draft.fields {
-                @match name.as_str() {
-                    "back" | "key" | "revision" | "id" | "release" => {
-                        input type="hidden" name=(name) value=(value);
-                    },
-                    _ => (area(name, name, value, 3, false)),
+                @match label(name).filter(|_| !value.is_empty()) {
+                    Some(label) => (area(label, name, value, 3, false)),
+                    None => { input type="hidden" name=(name) value=(value); },
                 }
             }
             (button("Send it now", "main"))
@@ -126,12 +125,13 @@ pub(crate) fn sign_in(
             }))
             (button("Sign in", "main"))
         }
+        p { a href="/password/forgot" { "Forgotten your password?" } }
         p { "No account yet? " a href="/sign-up" { "Create one" } "." }
         p.hint {
             "Whoever started this server has the account “admin”. Its password was printed at the first start."
         }
     };
-    shown(status, fault, bare("Sign in", &content))
+    shown(status, fault, "Sign in", &content)
 }
 
 /// The page to create an account.
@@ -166,11 +166,17 @@ pub(crate) fn sign_up(status: StatusCode, typed: &Fields, fault: Option<&Fault>)
         }
         p { "You have one? " a href="/sign-in" { "Sign in" } "." }
     };
-    shown(status, fault, bare("Create an account", &content))
+    shown(status, fault, "Create an account", &content)
 }
 
-fn shown(status: StatusCode, fault: Option<&Fault>, content: Markup) -> Response {
-    let page = page(status, content);
+/// A page for somebody who is not signed in, with the reason if a form was refused.
+pub(super) fn shown(
+    status: StatusCode,
+    fault: Option<&Fault>,
+    title: &str,
+    content: &Markup,
+) -> Response {
+    let page = page(status, bare(title, content));
     match fault {
         Some(fault) => answer::refused(fault, page),
         None => page,
