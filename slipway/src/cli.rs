@@ -10,7 +10,15 @@ use clap_complete::Shell;
 
 use crate::{
     commands::{
-        audit::AuditCommand, dead_letters::DeadLettersCommand, import::ImportArgs, watch::WatchArgs,
+        account::{LoginArgs, LogoutArgs, ServersArgs, WhoamiArgs},
+        ask::AskArgs,
+        audit::AuditCommand,
+        dead_letters::DeadLettersCommand,
+        import::ImportArgs,
+        plans::PlanCommand,
+        releases::{HotfixArgs, ReleaseCommand},
+        watch::WatchArgs,
+        work::{CommentArgs, InboxArgs, NextArgs, PauseArgs, TaskArgs},
     },
     config::{ALL, KEYS, find},
     paths, version,
@@ -60,9 +68,15 @@ pub enum Command {
                       --chat-url http://chat:50051 \
                       --notify-url http://notify:50051")]
     Gateway,
-    /// Run only the release service: accounts, releases and tasks
+    /// Run only the release service: accounts, releases and tasks; or work with releases
+    ///
+    /// Without a command it is the service.
     #[command(after_help = "Example: slipway release --grpc-addr 0.0.0.0:50051")]
-    Release,
+    Release {
+        /// What to do with releases.
+        #[command(subcommand)]
+        command: Option<ReleaseCommand>,
+    },
     /// Run only the forum service: discussions of tasks
     #[command(after_help = "Example: slipway forum --grpc-addr 0.0.0.0:50051 \
                       --release-url http://release:50051")]
@@ -91,17 +105,63 @@ pub enum Command {
         #[command(subcommand)]
         command: ConfigCommand,
     },
+    /// Sign in to a server, and keep the session for the commands after this one
+    ///
+    /// The server becomes the default one; the others are used by --server NAME. The session is kept
+    /// in slipway/servers.json below XDG_STATE_HOME or ~/.local/state, which only you can read.
+    #[command(after_help = "Example: slipway login https://slipway.example.com --name work")]
+    Login(LoginArgs),
+    /// End the session of a server, and forget it
+    #[command(after_help = "Example: slipway logout --server work")]
+    Logout(LogoutArgs),
+    /// Print who is signed in, and where
+    #[command(after_help = "Example: slipway whoami --server work")]
+    Whoami(WhoamiArgs),
+    /// List the servers that you are signed in to
+    #[command(after_help = "Example: slipway servers --default work")]
+    Servers(ServersArgs),
+    /// Show the task that I am on, those that I can start, and what the others wait for
+    #[command(after_help = "Example: slipway next")]
+    Next(NextArgs),
+    /// Start a task: the given one, or the only one that I can start
+    #[command(after_help = "Example: slipway start 'Build images'")]
+    Start(TaskArgs),
+    /// Complete a task: the given one, or the one that I am on
+    #[command(after_help = "Example: slipway done")]
+    Done(TaskArgs),
+    /// Hand a started task back: the given one, or the one that I am on
+    #[command(after_help = "Example: slipway pause --reason 'the build machine is down'")]
+    Pause(PauseArgs),
+    /// Add an urgent task to a completed release, which reopens it (for administrators)
+    #[command(after_help = "Example: slipway hotfix Spring 'Patch the parser' --owner ada")]
+    Hotfix(HotfixArgs),
+    /// Comment on a task
+    #[command(after_help = "Example: slipway comment 'Build images' 'Done but for arm64'")]
+    Comment(CommentArgs),
+    /// Ask the assistant
+    #[command(after_help = "Example: slipway ask what can I work on next")]
+    Ask(AskArgs),
+    /// List my notifications, newest first
+    #[command(after_help = "Example: slipway inbox --limit 5")]
+    Inbox(InboxArgs),
     /// Create a release with its tasks from a plan file, through the API
     ///
     /// The plan is a JSON object: {"name", "version"?, "description"?, "tasks": [{"title",
     /// "description"?, "assignee", "orderIndex"?, "dueAt"?, "priority"?, "tags"?,
     /// "remindBeforeMinutes"?, "recurrence"?: {"rule", "timeZone"?, "releaseId"?}}],
-    /// "hotfix"?: {the same without "orderIndex"}}. All of it is checked before anything is
-    /// sent.
+    /// "hotfix"?: {the same without "orderIndex"}}; or the same in YAML; or a CSV file with these
+    /// names as its header and a row for each task: see docs/plans.md. All of it is checked before
+    /// anything is sent.
     #[command(
         after_help = "Example: SLIPWAY_USERNAME=admin slipway import plan.json --create-users"
     )]
     Import(ImportArgs),
+    /// Write the plan of a release, or of the one after it
+    Plan {
+        /// What to do with it.
+        #[command(subcommand)]
+        command: PlanCommand,
+    },
     /// Follow the activity feed
     ///
     /// Prints one line for each entry, until Ctrl-C. It reconnects when the connection is
@@ -207,7 +267,12 @@ impl Cli {
         command.build();
         let command = with_fixed_usage(command);
         command.mut_subcommands(|command| match command.get_name() {
-            "import" | "watch" | "dead-letters" => clients(command),
+            "import" | "plan" | "watch" | "dead-letters" | "whoami" | "next" | "start" | "done"
+            | "pause" | "hotfix" | "comment" | "ask" | "inbox" | "login" => clients(command),
+            "release" => hidden(command, &|id| {
+                find(id).is_some_and(|key| !key.concerns(Role::Release))
+            })
+            .mut_subcommands(clients),
             "audit" => audit(command),
             "admin" => without(command, &|id| {
                 id == "ready_file" || (find(id).is_some() && !is_of_storage(id))
@@ -215,7 +280,7 @@ impl Cli {
             "topics" | "config" | "backup" | "restore" | "healthcheck" => {
                 without(command, &|id| id == "ready_file")
             }
-            "completions" | "man" | "secrets" => without(command, &|id| {
+            "completions" | "man" | "secrets" | "logout" | "servers" => without(command, &|id| {
                 find(id).is_some() || matches!(id, "config" | "ready_file")
             }),
             name => match Role::from_str(name, false) {
@@ -298,13 +363,27 @@ impl Command {
         match self {
             Self::All => Some(Role::All),
             Self::Gateway => Some(Role::Gateway),
-            Self::Release => Some(Role::Release),
+            Self::Release { command: None } => Some(Role::Release),
             Self::Forum => Some(Role::Forum),
             Self::Chat => Some(Role::Chat),
             Self::Notify => Some(Role::Notify),
             Self::Topics { .. }
             | Self::Config { .. }
+            | Self::Release { command: Some(_) }
+            | Self::Login(_)
+            | Self::Logout(_)
+            | Self::Whoami(_)
+            | Self::Servers(_)
+            | Self::Next(_)
+            | Self::Start(_)
+            | Self::Done(_)
+            | Self::Pause(_)
+            | Self::Hotfix(_)
+            | Self::Comment(_)
+            | Self::Ask(_)
+            | Self::Inbox(_)
             | Self::Import(_)
+            | Self::Plan { .. }
             | Self::Watch(_)
             | Self::DeadLetters { .. }
             | Self::Backup { .. }

@@ -33,7 +33,6 @@ pub mod cli;
 pub mod collections;
 pub mod commands;
 pub mod config;
-mod encoding;
 mod local;
 pub mod metrics;
 mod output;
@@ -92,7 +91,10 @@ fn run(command: Command, layers: &Layers, ready_file: Option<PathBuf>) -> anyhow
     match command {
         Command::All => serve(Role::All, layers, ready_file),
         Command::Gateway => serve(Role::Gateway, layers, ready_file),
-        Command::Release => serve(Role::Release, layers, ready_file),
+        Command::Release { command: None } => serve(Role::Release, layers, ready_file),
+        Command::Release {
+            command: Some(command),
+        } => block_on(commands::releases::run(&command, layers))?,
         Command::Forum => serve(Role::Forum, layers, ready_file),
         Command::Chat => serve(Role::Chat, layers, ready_file),
         Command::Notify => serve(Role::Notify, layers, ready_file),
@@ -100,7 +102,20 @@ fn run(command: Command, layers: &Layers, ready_file: Option<PathBuf>) -> anyhow
         Command::Config {
             command: ConfigCommand::Check { role, strict, json },
         } => commands::check::run(layers, role, strict, json),
+        Command::Login(args) => block_on(commands::account::login(&args, layers))?,
+        Command::Logout(args) => block_on(commands::account::logout(&args))?,
+        Command::Whoami(args) => block_on(commands::account::whoami(&args, layers))?,
+        Command::Servers(args) => block_on(commands::account::servers(&args))?,
+        Command::Next(args) => block_on(commands::work::next(&args, layers))?,
+        Command::Start(args) => block_on(commands::work::start(&args, layers))?,
+        Command::Done(args) => block_on(commands::work::done(&args, layers))?,
+        Command::Pause(args) => block_on(commands::work::pause(&args, layers))?,
+        Command::Hotfix(args) => block_on(commands::releases::hotfix(&args, layers))?,
+        Command::Comment(args) => block_on(commands::work::comment(&args, layers))?,
+        Command::Ask(args) => block_on(commands::ask::run(&args, layers))?,
+        Command::Inbox(args) => block_on(commands::work::inbox(&args, layers))?,
         Command::Import(args) => block_on(commands::import::run(&args, layers))?,
+        Command::Plan { command } => block_on(commands::plans::run(&command, layers))?,
         Command::DeadLetters { command } => {
             block_on(commands::dead_letters::run(&command, layers))?
         }

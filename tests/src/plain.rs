@@ -87,6 +87,39 @@ impl PlainBrowser {
             .await
     }
 
+    /// Sends a form of a page of this server with a file.
+    ///
+    /// # Errors
+    /// If there is no answer.
+    pub async fn send_file(
+        &mut self,
+        action: &str,
+        fields: &[(&str, &str)],
+        name: &str,
+        file: &[u8],
+    ) -> anyhow::Result<Answer> {
+        const BOUNDARY: &str = "----a-boundary";
+        let mut body = Vec::new();
+        for (field, value) in fields {
+            let head = format!("--{BOUNDARY}\r\ncontent-disposition: form-data; name=\"{field}\"");
+            body.extend_from_slice(format!("{head}\r\n\r\n{value}\r\n").as_bytes());
+        }
+        let head = format!(
+            "--{BOUNDARY}\r\ncontent-disposition: form-data; name=\"file\"; \
+             filename=\"{name}\"\r\ncontent-type: application/octet-stream\r\n\r\n"
+        );
+        body.extend_from_slice(head.as_bytes());
+        body.extend_from_slice(file);
+        body.extend_from_slice(format!("\r\n--{BOUNDARY}--\r\n").as_bytes());
+        let mut request = self.client.request(Method::POST, action);
+        for (name, value) in OWN_PAGE {
+            request = request.header(*name, *value);
+        }
+        let kind = format!("multipart/form-data; boundary={BOUNDARY}");
+        self.answer(request.header(CONTENT_TYPE, kind).body(body))
+            .await
+    }
+
     async fn answer(&mut self, request: RequestBuilder) -> anyhow::Result<Answer> {
         let mut request = request.header(ACCEPT, HTML);
         if !self.cookie.is_empty() {

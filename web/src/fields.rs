@@ -55,6 +55,12 @@ impl Fields {
         Self(fields.take(MOST + 1).collect())
     }
 
+    /// Sets a field.
+    pub(crate) fn set(&mut self, name: &str, value: String) {
+        self.0.retain(|(field, _)| field != name);
+        self.0.push((name.to_owned(), value));
+    }
+
     /// Whether there were more fields than a form can have. Then the last ones are missing.
     pub(crate) fn are_too_many(&self) -> bool {
         self.0.len() > MOST

@@ -154,6 +154,16 @@ impl Visit {
         }
     }
 
+    /// The same with a file.
+    pub(crate) fn file_form(&self, action: &str, class: &str, content: &Markup) -> Markup {
+        html! {
+            form.(class) method="post" action=(action) enctype="multipart/form-data" {
+                input type="hidden" name="back" value=(self.here());
+                (content)
+            }
+        }
+    }
+
     /// The field that makes a form have its effect once, even if it is sent twice. It stays the same
     /// after an answer that left open whether it had one.
     pub(crate) fn once(&self, action: &str) -> Markup {

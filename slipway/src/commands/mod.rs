@@ -1,6 +1,8 @@
-//! The commands for operators, which do one thing and end.
+//! The commands, which do one thing and end: for operators, and for the day's work.
 
+pub mod account;
 pub mod admin;
+pub mod ask;
 pub mod audit;
 pub mod backup;
 pub mod check;
@@ -10,11 +12,15 @@ pub mod generate;
 pub mod healthcheck;
 pub mod import;
 mod interrupts;
-mod json;
+mod named;
 mod number;
+pub mod plans;
+pub mod releases;
 pub mod secrets;
+mod table;
 pub mod topics;
 pub mod watch;
+pub mod work;
 
 #[cfg(test)]
 mod script;

@@ -8,16 +8,14 @@ use std::{
     path::{Path, PathBuf},
 };
 
+use slipway_plan::encoding;
 use toml::de::{DeInteger, DeTable, DeValue};
 
 use super::{
     ALL, Problem, find,
     keys::{Fallback, Key, meant_by},
 };
-use crate::{
-    cli::{Overrides, Role},
-    encoding,
-};
+use crate::cli::{Overrides, Role};
 
 /// What begins every name of the program in the environment.
 const PREFIX: &str = "SLIPWAY_";

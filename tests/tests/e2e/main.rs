@@ -34,6 +34,7 @@ mod scripted;
 mod settings;
 mod storage;
 mod stream;
+mod terminal;
 mod times;
 mod tls;
 mod traces;

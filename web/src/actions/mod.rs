@@ -6,6 +6,8 @@ mod assistant;
 mod comments;
 mod dead_letters;
 mod password;
+mod plan_file;
+mod plans;
 mod preferences;
 mod reading;
 mod profile;
@@ -64,6 +66,7 @@ pub(crate) fn routes() -> Router<Arc<Web>> {
         .route("/ui/assistant", post(assistant::ask))
         .route("/ui/assistant/delete", post(assistant::delete))
         .route("/ui/releases", post(releases::plan))
+        .route("/ui/releases/{id}/plan", get(plans::export))
         .route("/ui/releases/{id}", post(releases::update))
         .route("/ui/releases/{id}/delete", post(releases::delete))
         .route("/ui/releases/{id}/tasks", post(releases::add_task))
@@ -119,6 +122,16 @@ impl FromRequest<Arc<Web>> for Sent {
     async fn from_request(request: Request, web: &Arc<Web>) -> Result<Self, Response> {
         let (mut parts, body) = request.into_parts();
         let Ok(visitor) = Visitor::from_request_parts(&mut parts, web).await;
+        if plan_file::is_sent(&parts.headers) {
+            let action = parts.uri.path().to_owned();
+            let fields = plan_file::fields(Request::from_parts(parts, body)).await;
+            return Ok(Self {
+                web: Arc::clone(web),
+                visitor,
+                action,
+                fields: fields.map_err(|fault| refusal(&fault))?,
+            });
+        }
         if !is_form(&parts.headers) {
             let text = "Send the form as 'application/x-www-form-urlencoded'.";
             return Err(refusal(&Fault::new(

@@ -2,24 +2,23 @@
 
 use axum::response::Response;
 use slipway_proto::release::v1::{
-    AddTaskRequest, CompleteReleaseRequest, CreateReleaseRequest, DeleteReleaseRequest, NewTask,
-    UpdateReleaseRequest, new_task::Assignee,
+    AddTaskRequest, CompleteReleaseRequest, DeleteReleaseRequest, NewTask, UpdateReleaseRequest,
+    new_task::Assignee,
 };
 use slipway_rpc::error::Fault;
 
-use super::{Id, Sent, tasks::owner};
+use super::{Id, Sent, plans::planned, tasks::owner};
 
 /// What separates a title from its owner, the first one that a line has: a spreadsheet's columns
 /// are separated by tabs.
 const SEPARATORS: [char; 3] = ['\t', ';', ','];
 
 pub(super) async fn plan(sent: Sent) -> Response {
-    let request = sent.request(CreateReleaseRequest {
-        name: sent.line("name"),
-        version: sent.line("version"),
-        tasks: rows(sent.fields.get("rows")),
-        ..CreateReleaseRequest::default()
-    });
+    let planned = match planned(&sent) {
+        Ok(planned) => planned,
+        Err(fault) => return sent.end(Err(fault)).await,
+    };
+    let request = sent.request(planned);
     let answer = sent
         .services()
         .releases
@@ -90,7 +89,7 @@ pub(super) async fn complete(Id(id): Id, sent: Sent) -> Response {
 }
 
 /// The tasks of a plan, one on each line that is not blank.
-fn rows(text: &str) -> Vec<NewTask> {
+pub(super) fn rows(text: &str) -> Vec<NewTask> {
     let lines = text.lines().map(str::trim).filter(|line| !line.is_empty());
     let rows = lines.map(|line| {
         let found = SEPARATORS
@@ -102,7 +101,7 @@ fn rows(text: &str) -> Vec<NewTask> {
     rows.collect()
 }
 
-fn new_task(title: &str, username: &str) -> NewTask {
+pub(super) fn new_task(title: &str, username: &str) -> NewTask {
     NewTask {
         title: title.to_owned(),
         assignee: Some(Assignee::AssigneeUsername(owner(username))),

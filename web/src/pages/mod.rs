@@ -12,7 +12,7 @@ pub(crate) mod password;
 mod preferences;
 pub(crate) mod profile;
 mod release;
-mod releases;
+pub(crate) mod releases;
 pub(crate) mod sign_in;
 mod system;
 pub(crate) mod task;

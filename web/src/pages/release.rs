@@ -56,6 +56,7 @@ pub(super) async fn page(visit: &Visit, id: &str) -> Result<Page, Fault> {
             }
             p { a href={ "/activity?releaseId=" (release.id) } { "What happened in this release" } }
             @if visit.is_admin() { (admin(visit, &release, &users)) }
+            (as_plan(visit, &release))
         },
     )
 }
@@ -173,6 +174,32 @@ fn edit(visit: &Visit, release: &Release) -> Markup {
                     p.hint { "Its tasks and their discussions go with it." }
                     (button("Delete the release with its tasks", "danger"))
                 }))
+            }
+        }
+    }
+}
+
+/// What can be made of the release as a plan.
+fn as_plan(visit: &Visit, release: &Release) -> Markup {
+    let file = |format: &str| format!("/ui/releases/{}/plan?format={format}", release.id);
+    html! {
+        details.card {
+            summary { "Use it as a plan" }
+            p {
+                "As a file: "
+                a href=(file("csv")) download="" { "CSV for a spreadsheet" } ", "
+                a href=(file("yaml")) download="" { "YAML" } ", "
+                a href=(file("json")) download="" { "JSON" }
+            }
+            @if visit.is_admin() {
+                form.stack method="get" action="/releases" {
+                    input type="hidden" name="copy" value=(release.id);
+                    label.field {
+                        span { "Days until tasks are due again; without a number no task is due" }
+                        input type="number" name="days" min="-36500" max="36500" autocomplete="off";
+                    }
+                    (button("Copy as a new plan", ""))
+                }
             }
         }
     }

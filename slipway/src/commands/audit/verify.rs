@@ -15,8 +15,9 @@ use notify_svc::{
     },
 };
 use serde_json::json;
+use slipway_plan::{encoding, json};
 
-use crate::{UsageError, commands::json, config::Layers, encoding, output, paths, text::escape};
+use crate::{UsageError, config::Layers, output, paths, text::escape};
 
 /// What `verify` takes.
 #[derive(clap::Args)]

@@ -2,7 +2,7 @@
 
 use reqwest::Url;
 
-use super::Refusal;
+use super::{Refusal, StoreError};
 
 /// Why a request has failed.
 #[derive(Debug, thiserror::Error)]
@@ -24,6 +24,19 @@ pub enum ClientError {
          in again automatically"
     )]
     SignedOut,
+    /// The session that `slipway login` began has ended.
+    #[error("{reason}; sign in again: slipway login {base} --name {server}")]
+    SessionEnded {
+        /// The server.
+        base: Url,
+        /// The name that it has here.
+        server: String,
+        /// Why.
+        reason: String,
+    },
+    /// What `slipway login` keeps cannot be used.
+    #[error(transparent)]
+    Store(#[from] StoreError),
     /// The answer does not match the API: perhaps this is not a Slipway server.
     #[error("the answer of {base} does not match the API: {source}")]
     Malformed {

@@ -7,7 +7,7 @@ use super::{Client, Page};
 use crate::{output, text::escape_json};
 
 /// The most items of a page.
-const PAGE: usize = 200;
+pub(super) const PAGE: usize = 200;
 
 /// An item that has a line of text.
 pub trait Listed: DeserializeOwned {

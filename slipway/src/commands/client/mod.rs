@@ -16,12 +16,17 @@ mod error;
 mod list;
 mod refusal;
 mod sign_in;
+mod store;
 
 pub use error::ClientError;
 pub(super) use error::innermost;
 pub(super) use list::{Listed, Listing};
 pub use refusal::Refusal;
 pub use sign_in::{ClientArgs, sign_in, signed_in};
+pub(super) use sign_in::{ask_password, bare, base_url, local_base, secret, variable};
+use store::Kept;
+pub use store::StoreError;
+pub(super) use store::{Account, Servers, Store};
 
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
 const REQUEST_TIMEOUT: Duration = Duration::from_secs(30);
@@ -48,6 +53,10 @@ pub struct Client {
     tokens: Mutex<Tokens>,
     /// Used to sign in again when the session has ended.
     credentials: Option<Credentials>,
+    /// The name of the server, if `slipway login` gave it one.
+    server: Option<String>,
+    /// Where the session is kept for the commands after this one.
+    kept: Option<Kept>,
 }
 
 /// The tokens of the session.
@@ -94,7 +103,15 @@ impl Client {
             base,
             tokens: Mutex::default(),
             credentials: None,
+            server: None,
+            kept: None,
         })
+    }
+
+    /// The name of the server, if `slipway login` gave it one.
+    #[must_use]
+    pub fn server(&self) -> Option<&str> {
+        self.server.as_deref()
     }
 
     /// The address of `path` on this server.
@@ -139,6 +156,75 @@ impl Client {
         self.exchange(request).await
     }
 
+    /// Sends a PATCH request. It may be repeated when the answer was lost: then a refusal
+    /// [may say](Refusal::may_be_done) that it was carried out before.
+    ///
+    /// # Errors
+    /// [`ClientError`] if the server cannot be reached or refuses.
+    pub async fn patch<T: DeserializeOwned>(
+        &self,
+        path: &str,
+        body: Option<&impl Serialize>,
+    ) -> Result<T, ClientError> {
+        let request = self.request(Method::PATCH, self.url(path, &[]));
+        let request = match body {
+            Some(body) => request.json(body),
+            None => request,
+        };
+        self.exchange(request).await
+    }
+
+    /// The first `most` items of a list.
+    ///
+    /// # Errors
+    /// [`ClientError`] if the server cannot be reached or refuses.
+    pub async fn items<T: DeserializeOwned>(
+        &self,
+        path: &str,
+        query: &[(&str, &str)],
+        most: usize,
+    ) -> Result<Vec<T>, ClientError> {
+        let mut items = Vec::new();
+        let mut cursor: Option<String> = None;
+        while items.len() < most {
+            let limit = (most - items.len()).min(list::PAGE).to_string();
+            let mut query = query.to_vec();
+            query.push(("limit", &limit));
+            query.extend(cursor.as_deref().map(|cursor| ("cursor", cursor)));
+            let page: Page<T> = self.get(path, &query).await?;
+            items.extend(page.items);
+            cursor = page.next_cursor;
+            if cursor.is_none() {
+                break;
+            }
+        }
+        Ok(items)
+    }
+
+    /// Sends a POST request whose answer is an event stream, without retries.
+    ///
+    /// # Errors
+    /// [`ClientError`] if the server cannot be reached or refuses.
+    pub async fn post_for_stream(
+        &self,
+        path: &str,
+        key: &str,
+        body: &impl Serialize,
+    ) -> Result<Response, ClientError> {
+        let request = || {
+            let request = self.request(Method::POST, self.url(path, &[]));
+            let request = request.header("idempotency-key", key).json(body);
+            request.header(ACCEPT, "text/event-stream")
+        };
+        match self.open(request()).await {
+            Err(ClientError::Refused(refusal)) if refusal.is_expiry() && self.can_renew() => {
+                self.renew().await?;
+                self.open(request()).await
+            }
+            opened => opened,
+        }
+    }
+
     /// Opens an event stream, without retries: the caller resumes after a loss, because it knows
     /// the position.
     ///
@@ -156,6 +242,10 @@ impl Client {
         if let Some(id) = last_event_id {
             request = request.header("last-event-id", id);
         }
+        self.open(request).await
+    }
+
+    async fn open(&self, request: RequestBuilder) -> Result<Response, ClientError> {
         let response = request.send().await.map_err(|e| self.unreachable(&e))?;
         if response.status().is_success() {
             return Ok(response);
@@ -168,7 +258,7 @@ impl Client {
 
     /// Whether it can get a new token when one has expired.
     pub(super) fn can_renew(&self) -> bool {
-        self.credentials.is_some() || self.tokens.lock().refresh.is_some()
+        self.credentials.is_some() || self.kept.is_some() || self.tokens.lock().refresh.is_some()
     }
 
     /// The client with a password.
@@ -217,11 +307,13 @@ impl Client {
         let request = request.timeout(REQUEST_TIMEOUT).build();
         let request = request.map_err(|error| self.unreachable(&error))?;
         let mut pauses = PAUSES.iter();
+        let mut is_lost = false;
         loop {
             let attempt = request
                 .try_clone()
                 .expect("the body is in memory, and such a request can be cloned");
             let answer = self.read(attempt).await;
+            is_lost |= answer.is_err();
             let pause = match &answer {
                 Ok((status, headers, _)) => asked_to_wait(*status, headers),
                 Err(_) => Some(Duration::ZERO),
@@ -233,9 +325,13 @@ impl Client {
             }
             let (status, headers, body) = answer.map_err(|error| self.unreachable(&error))?;
             if !status.is_success() {
-                return Err(Refusal::read(status, &headers, &body).into());
+                let mut refusal = Refusal::read(status, &headers, &body);
+                refusal.repeated = is_lost;
+                return Err(refusal.into());
             }
-            return serde_json::from_slice(&body).map_err(|source| ClientError::Malformed {
+            // An answer without content is read as null.
+            let body = if body.is_empty() { b"null" } else { &*body };
+            return serde_json::from_slice(body).map_err(|source| ClientError::Malformed {
                 base: self.base.clone(),
                 source,
             });

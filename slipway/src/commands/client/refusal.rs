@@ -15,6 +15,8 @@ pub struct Refusal {
     pub status: StatusCode,
     /// When it may be tried again, if the server says so.
     retry_after: Option<Duration>,
+    /// Whether the answer to an earlier attempt of the same request was lost.
+    pub(super) repeated: bool,
     problem: Problem,
 }
 
@@ -48,8 +50,27 @@ impl Refusal {
         Self {
             status,
             retry_after: retry_after(headers),
+            repeated: false,
             problem: serde_json::from_slice(body).unwrap_or_default(),
         }
+    }
+
+    /// Reads a problem that came within a stream.
+    pub(in crate::commands) fn of_event(data: &str) -> Self {
+        #[derive(Deserialize)]
+        struct Status {
+            status: u16,
+        }
+        let status = serde_json::from_str(data).unwrap_or(Status { status: 0 });
+        let status = StatusCode::from_u16(status.status);
+        let status = status.unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
+        Self::read(status, &HeaderMap::new(), data.as_bytes())
+    }
+
+    /// Whether the server says that this is not possible in the present state, and may say so
+    /// because an earlier attempt, whose answer was lost, has done it.
+    pub(in crate::commands) fn may_be_done(&self) -> bool {
+        self.repeated && self.problem.code.as_deref() == Some("INVALID_TRANSITION")
     }
 
     /// Whether the token is refused because it has expired.

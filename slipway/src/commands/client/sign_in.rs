@@ -7,10 +7,13 @@ use std::{
     time::Duration,
 };
 
-use reqwest::{Method, Url};
+use reqwest::{Method, StatusCode, Url};
 use serde::{Deserialize, Serialize};
 
-use super::{Client, ClientError, Tokens, User};
+use super::{
+    Client, ClientError, Refusal, Tokens, User,
+    store::{Account, Kept, Servers, Store, StoreError},
+};
 use crate::{
     UsageError,
     config::{Layers, Secret},
@@ -29,6 +32,10 @@ pub struct ClientArgs {
     /// the password comes from SLIPWAY_PASSWORD or is asked for
     #[arg(long, env = "SLIPWAY_USERNAME", value_name = "NAME")]
     pub username: Option<String>,
+    /// A server by the name that `slipway login` gave it; without it, and without a name or token to
+    /// sign in with, the default one
+    #[arg(long, value_name = "NAME", conflicts_with_all = ["url", "username"])]
+    pub server: Option<String>,
 }
 
 /// How long a command that is done waits for its sign-out.
@@ -90,10 +97,19 @@ pub async fn signed_in<T>(
 /// # Errors
 /// If the account or the server is not given, or the server refuses the sign-in.
 pub async fn sign_in(args: &ClientArgs, layers: &Layers) -> anyhow::Result<(Client, User)> {
-    let mut client = Client::new(base_url(args, layers)?)?;
+    let token = variable("SLIPWAY_TOKEN")?.map(|token| bare(&token));
+    if let (Some(_), Some(_)) = (&args.server, &token) {
+        let text = "SLIPWAY_TOKEN is of no server that slipway login knows: unset it, or leave out \
+                    --server";
+        return Err(UsageError(text.into()).into());
+    }
+    if token.is_none() && args.username.is_none() {
+        return Ok(resume(args).await?);
+    }
+    let mut client = Client::new(base_url(args.url.as_deref(), layers)?)?;
     let tokens = client.tokens.get_mut();
     let password = variable("SLIPWAY_PASSWORD")?;
-    tokens.access = variable("SLIPWAY_TOKEN")?.map(|token| bare(&token));
+    tokens.access = token;
     if tokens.access.is_some() {
         // Used when the token has expired.
         client.credentials = args.username.clone().zip(password).map(Credentials::new);
@@ -101,8 +117,7 @@ pub async fn sign_in(args: &ClientArgs, layers: &Layers) -> anyhow::Result<(Clie
         return Ok((client, user));
     }
     let Some(username) = &args.username else {
-        let text = "sign in with --username (SLIPWAY_USERNAME) or a token in SLIPWAY_TOKEN";
-        return Err(UsageError(text.into()).into());
+        return Err(nobody().into());
     };
     let password = match password {
         Some(password) => password,
@@ -111,6 +126,79 @@ pub async fn sign_in(args: &ClientArgs, layers: &Layers) -> anyhow::Result<(Clie
     client.credentials = Some(Credentials::new((username.clone(), password)));
     let user = client.sign_in().await?;
     Ok((client, user))
+}
+
+/// Goes on with the session that `slipway login` began.
+async fn resume(args: &ClientArgs) -> anyhow::Result<(Client, User)> {
+    let store = match Store::of_user() {
+        Err(StoreError::Nowhere) if args.server.is_none() => return Err(nobody().into()),
+        store => store?,
+    };
+    let servers = store.read()?;
+    let (server, account) = servers.chosen(args)?;
+    let mut client = Client::new(account.url.clone())?;
+    client.tokens.get_mut().access = Some(Secret::new(account.token.clone()));
+    client.server = Some(server.to_owned());
+    client.kept = account.refresh_token.as_ref().map(|_| Kept {
+        store,
+        server: server.to_owned(),
+        username: account.username.clone(),
+    });
+    match client.get("/auth/me", &[]).await {
+        Ok(user) => Ok((client, user)),
+        Err(ClientError::Refused(refusal)) if refusal.status == StatusCode::UNAUTHORIZED => {
+            Err(ended(&account.url, server, &refusal).into())
+        }
+        Err(error) => Err(error.into()),
+    }
+}
+
+/// There is no account to sign in with.
+fn nobody() -> UsageError {
+    let text = "sign in with slipway login, with --username (SLIPWAY_USERNAME), or with a token in \
+                SLIPWAY_TOKEN";
+    UsageError(text.into())
+}
+
+fn ended(base: &Url, server: &str, refusal: &Refusal) -> ClientError {
+    ClientError::SessionEnded {
+        base: base.clone(),
+        server: server.to_owned(),
+        reason: refusal.to_string(),
+    }
+}
+
+impl Servers {
+    /// The server that `args` mean.
+    fn chosen(&self, args: &ClientArgs) -> Result<(&str, &Account), UsageError> {
+        let mut servers = self.servers.iter();
+        let default = self.default.as_ref();
+        let found = match (&args.server, &args.url) {
+            (Some(name), _) => servers.find(|(one, _)| *one == name),
+            (None, Some(url)) => {
+                let url = address(url)?;
+                let mut of_url: Vec<_> = servers.filter(|(_, one)| one.url == url).collect();
+                of_url.sort_by_key(|(name, _)| Some(*name) != default);
+                of_url.first().copied()
+            }
+            (None, None) => servers.find(|(name, _)| Some(*name) == default),
+        };
+        match (found, &args.server) {
+            (Some((name, account)), _) => Ok((name, account)),
+            (None, Some(name)) => Err(self.unknown(name)),
+            (None, None) => Err(nobody()),
+        }
+    }
+
+    /// There is no server of this name.
+    pub(in crate::commands) fn unknown(&self, name: &str) -> UsageError {
+        let known: Vec<_> = self.servers.keys().map(String::as_str).collect();
+        let known = match known.as_slice() {
+            [] => "slipway login knows no server yet".to_owned(),
+            names => format!("slipway login knows {}", names.join(", ")),
+        };
+        UsageError(format!("there is no server {name}: {known}"))
+    }
 }
 
 impl Credentials {
@@ -140,11 +228,69 @@ impl Client {
         self.begin("/auth/login", &credentials.login()).await
     }
 
+    /// Signs in with a name, or an email address, and a password. Returns the account and its
+    /// tokens, to be kept.
+    pub(in crate::commands) async fn log_in(
+        &self,
+        name: String,
+        password: Secret,
+    ) -> Result<(User, Account), ClientError> {
+        let credentials = Credentials::new((name, password));
+        let session = self.session("/auth/login", &credentials.login()).await?;
+        let account = Account {
+            url: self.base.clone(),
+            username: session.user.username.clone(),
+            token: session.token,
+            refresh_token: session.refresh_token,
+        };
+        Ok((session.user, account))
+    }
+
+    /// Signs in with a token for programs. Returns the account, to be kept.
+    pub(in crate::commands) async fn log_in_with(
+        &mut self,
+        token: Secret,
+    ) -> Result<(User, Account), ClientError> {
+        self.tokens.get_mut().access = Some(token.clone());
+        let user: User = self.get("/auth/me", &[]).await?;
+        let account = Account {
+            url: self.base.clone(),
+            username: user.username.clone(),
+            token: token.expose().to_owned(),
+            refresh_token: None,
+        };
+        Ok((user, account))
+    }
+
+    /// Ends the session of an account that was kept; one of a token for programs has none.
+    pub(in crate::commands) async fn end(account: &Account) -> Result<(), ClientError> {
+        let Some(refresh) = &account.refresh_token else {
+            return Ok(());
+        };
+        let client = Self::new(account.url.clone());
+        let client = client.map_err(|error| ClientError::unreachable(&account.url, &error))?;
+        *client.tokens.lock() = Tokens {
+            access: Some(Secret::new(account.token.clone())),
+            refresh: Some(Secret::new(refresh.clone())),
+        };
+        let request = client.request(Method::POST, client.url("/auth/logout", &[]));
+        match client.exchange::<()>(request).await {
+            // It has ended before.
+            Err(ClientError::Refused(refusal)) if refusal.status == StatusCode::UNAUTHORIZED => {
+                Ok(())
+            }
+            answer => answer.map(drop),
+        }
+    }
+
     /// Gets a new token after one has expired: by the refresh token, or else by the password.
     ///
     /// # Errors
     /// [`ClientError`] if it has neither, the server cannot be reached, or it refuses.
     pub async fn renew(&self) -> Result<(), ClientError> {
+        if let Some(kept) = &self.kept {
+            return self.renew_kept(kept).await;
+        }
         // Each refresh token works once.
         let refresh = self.tokens.lock().refresh.take();
         if let Some(token) = refresh {
@@ -163,6 +309,43 @@ impl Client {
         self.sign_in().await.map(drop)
     }
 
+    /// The same for a session that other commands use as well: what one of them has got is used.
+    async fn renew_kept(&self, kept: &Kept) -> Result<(), ClientError> {
+        let mut locked = kept.store.lock().await?;
+        let account = locked.servers.servers.get_mut(&kept.server);
+        let account =
+            account.filter(|account| account.url == self.base && account.username == kept.username);
+        let account = account.ok_or_else(|| ClientError::SessionEnded {
+            base: self.base.clone(),
+            server: kept.server.clone(),
+            reason: "the session was ended by another command".into(),
+        })?;
+        let is_newer = {
+            let tokens = self.tokens.lock();
+            tokens.access.as_ref().map(Secret::expose) != Some(&*account.token)
+        };
+        if !is_newer {
+            let refresh_token = account.refresh_token.as_deref().unwrap_or_default();
+            let answer = self
+                .session("/auth/refresh", &Refresh { refresh_token })
+                .await;
+            let session = answer.map_err(|error| match error {
+                ClientError::Refused(refusal) if refusal.status.is_client_error() => {
+                    ended(&self.base, &kept.server, &refusal)
+                }
+                error => error,
+            })?;
+            account.token = session.token;
+            account.refresh_token = session.refresh_token;
+        }
+        let token = Secret::new(account.token.clone());
+        if !is_newer {
+            locked.save()?;
+        }
+        self.tokens.lock().access = Some(token);
+        Ok(())
+    }
+
     /// Ends the session if this client began it: one of a token in the environment stays. If that
     /// fails, the session ends by itself when it has not been used for long enough.
     pub async fn sign_out(&self) {
@@ -176,19 +359,23 @@ impl Client {
     }
 
     async fn begin(&self, path: &str, body: &impl Serialize) -> Result<User, ClientError> {
-        *self.tokens.lock() = Tokens::default();
-        let request = self.request(Method::POST, self.url(path, &[])).json(body);
-        let session: Session = self.attempt(request).await?;
+        let session = self.session(path, body).await?;
         *self.tokens.lock() = Tokens {
             access: Some(Secret::new(session.token)),
             refresh: session.refresh_token.map(Secret::new),
         };
         Ok(session.user)
     }
+
+    async fn session(&self, path: &str, body: &impl Serialize) -> Result<Session, ClientError> {
+        // Without a token, which may be the one that has expired.
+        let request = self.http.request(Method::POST, self.url(path, &[]));
+        self.attempt(request.json(body)).await
+    }
 }
 
 /// A secret in the environment; an empty one counts as absent.
-fn variable(name: &str) -> Result<Option<Secret>, UsageError> {
+pub(in crate::commands) fn variable(name: &str) -> Result<Option<Secret>, UsageError> {
     match env::var(name) {
         Err(env::VarError::NotPresent) => Ok(None),
         Err(env::VarError::NotUnicode(_)) => Err(UsageError(format!("{name} is not UTF-8"))),
@@ -199,7 +386,7 @@ fn variable(name: &str) -> Result<Option<Secret>, UsageError> {
 
 /// Validates a secret. A control character usually means that it was read from a file with its
 /// line break.
-fn secret(name: &str, text: String) -> Result<Secret, UsageError> {
+pub(in crate::commands) fn secret(name: &str, text: String) -> Result<Secret, UsageError> {
     if text.chars().any(char::is_control) {
         let message = "must not contain control characters such as line breaks";
         return Err(UsageError(format!("{name} {message}")));
@@ -208,7 +395,7 @@ fn secret(name: &str, text: String) -> Result<Secret, UsageError> {
 }
 
 /// A token without the scheme that stands before it in the header `Authorization`.
-fn bare(token: &Secret) -> Secret {
+pub(in crate::commands) fn bare(token: &Secret) -> Secret {
     let text = token.expose().trim();
     let bare = match text.split_once(' ') {
         Some((scheme, bare)) if scheme.eq_ignore_ascii_case("bearer") => bare.trim_start(),
@@ -217,7 +404,7 @@ fn bare(token: &Secret) -> Secret {
     Secret::new(bare.to_owned())
 }
 
-fn ask_password(username: &str) -> anyhow::Result<Secret> {
+pub(in crate::commands) fn ask_password(username: &str) -> anyhow::Result<Secret> {
     if !io::stdin().is_terminal() {
         let text = "there is no terminal to ask for the password; set SLIPWAY_PASSWORD";
         return Err(UsageError(text.into()).into());
@@ -226,22 +413,33 @@ fn ask_password(username: &str) -> anyhow::Result<Secret> {
     Ok(secret("the password", rpassword::prompt_password(prompt)?)?)
 }
 
-fn base_url(args: &ClientArgs, layers: &Layers) -> anyhow::Result<Url> {
-    let Some(text) = &args.url else {
-        let settings = layers.settings(None)?;
-        let scheme = match settings.http_tls_cert_file {
-            Some(_) => "https",
-            None => "http",
-        };
-        return Ok(local_url(scheme, settings.http_addr)?);
+/// The address of the server: the given one, or the configured one on this machine.
+pub(in crate::commands) fn base_url(url: Option<&str>, layers: &Layers) -> anyhow::Result<Url> {
+    match url {
+        Some(text) => Ok(address(text)?),
+        None => local_base(layers),
+    }
+}
+
+/// The address of the server that the configuration is of.
+pub(in crate::commands) fn local_base(layers: &Layers) -> anyhow::Result<Url> {
+    let settings = layers.settings(None)?;
+    let scheme = match settings.http_tls_cert_file {
+        Some(_) => "https",
+        None => "http",
     };
+    Ok(local_url(scheme, settings.http_addr)?)
+}
+
+/// The address of a server in `text`.
+fn address(text: &str) -> Result<Url, UsageError> {
     let url = Url::parse(text).ok().filter(|url| {
         let web = matches!(url.scheme(), "http" | "https") && url.has_host();
         let bare = url.query().is_none() && url.fragment().is_none();
         web && bare && url.username().is_empty() && url.password().is_none()
     });
     let wrong = "--url must be an http or https URL such as http://127.0.0.1:8080";
-    url.ok_or_else(|| UsageError(wrong.into()).into())
+    url.ok_or_else(|| UsageError(wrong.into()))
 }
 
 /// The URL at which a gateway that listens on `address` is reached from this machine.
@@ -259,11 +457,7 @@ mod tests {
     use super::*;
 
     fn base(url: &str) -> Option<String> {
-        let args = ClientArgs {
-            url: Some(url.into()),
-            username: None,
-        };
-        let url = base_url(&args, &Layers::default()).ok()?;
+        let url = base_url(Some(url), &Layers::default()).ok()?;
         Some(url.to_string())
     }
 
@@ -304,6 +498,41 @@ mod tests {
                 "{text}"
             );
         }
+    }
+
+    #[test]
+    fn the_server_is_the_named_one_or_that_of_the_address_or_the_default() {
+        let account = |url: &str| Account {
+            url: url.parse().unwrap(),
+            username: "ada".into(),
+            token: "t".into(),
+            refresh_token: None,
+        };
+        let known = [
+            ("a", "http://h:1"),
+            ("b", "http://h:2"),
+            ("c", "http://h:2"),
+        ];
+        let servers = Servers {
+            default: Some("c".into()),
+            servers: known.map(|(name, url)| (name.into(), account(url))).into(),
+        };
+        let chosen = |server: Option<&str>, url: Option<&str>| {
+            let args = ClientArgs {
+                url: url.map(Into::into),
+                username: None,
+                server: server.map(Into::into),
+            };
+            let chosen = servers.chosen(&args).map(|(name, _)| name.to_owned());
+            chosen.map_err(|error| error.to_string())
+        };
+        assert_eq!(chosen(Some("a"), None).unwrap(), "a");
+        assert_eq!(chosen(None, None).unwrap(), "c");
+        assert_eq!(chosen(None, Some("http://h:2")).unwrap(), "c");
+        assert_eq!(chosen(None, Some("http://h:1/")).unwrap(), "a");
+        assert!(chosen(None, Some("http://h:3")).is_err());
+        let unknown = chosen(Some("d"), None).unwrap_err();
+        assert_eq!(unknown, "there is no server d: slipway login knows a, b, c");
     }
 
     #[test]

@@ -8,17 +8,18 @@ use std::{
 
 use anyhow::Context as _;
 use serde_json::{Map, Value, json};
+use slipway_plan::{encoding, json};
 use uuid::Uuid;
 
 use self::letter::{Letter, Summary};
 use super::{
     client::{Client, ClientArgs, Listing, signed_in},
-    json, number,
+    number,
 };
 use crate::{
     UsageError,
     config::Layers,
-    encoding, output, paths,
+    output, paths,
     text::{escape, escape_json},
 };
 

@@ -1,9 +1,9 @@
 //! Checks whether a plan was imported before.
 
 use serde::Deserialize;
+use slipway_plan::Plan;
 use slipway_runtime::text::{comparable_line, is_blank};
 
-use super::plan::Plan;
 use crate::{
     commands::client::{Client, Page},
     text::escape,

@@ -6,9 +6,8 @@ use release_svc::{
     identity::Username,
     release::{RecurrenceDraft, ReleaseId, RemindBefore, Rule, Tags, values::due_at},
 };
+use slipway_plan::{MAX_ORDER_INDEX, Plan, PlannedRecurrence, PlannedTask};
 use slipway_runtime::{rfc3339, text, zone::UnknownZone};
-
-use super::plan::{MAX_ORDER_INDEX, Plan, PlannedRecurrence, PlannedTask};
 
 /// The limits of the API.
 const MAX_TASKS: usize = 500;
@@ -18,11 +17,17 @@ const MAX_VERSION: usize = 100;
 
 /// The faults of a plan, each with its field.
 #[derive(Debug, Default, PartialEq, Eq)]
-pub(super) struct Faults(Vec<String>);
+pub(super) struct Faults {
+    list: Vec<String>,
+    /// The line of the task that is validated, if its format has lines.
+    line: Option<u64>,
+}
 
 impl fmt::Display for Faults {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.0.iter().try_for_each(|fault| write!(f, "\n  {fault}"))
+        self.list
+            .iter()
+            .try_for_each(|fault| write!(f, "\n  {fault}"))
     }
 }
 
@@ -31,7 +36,7 @@ impl Faults {
     pub(super) fn of(plan: &Plan) -> Self {
         let mut faults = Self::default();
         faults.name("name", &plan.name);
-        faults.line("version", text(&plan.version), MAX_VERSION);
+        faults.one_line("version", text(&plan.version), MAX_VERSION);
         faults.description("description", text(&plan.description));
         if plan.tasks.len() > MAX_TASKS {
             let count = plan.tasks.len();
@@ -43,6 +48,7 @@ impl Faults {
         let mut taken: HashMap<i64, usize> = HashMap::new();
         for (at, task) in plan.tasks.iter().enumerate() {
             let place = format!("tasks[{at}]");
+            faults.line = task.line;
             faults.task(&place, task);
             let Some(index) = task.order_index else {
                 continue;
@@ -57,16 +63,20 @@ impl Faults {
             }
         }
         if let Some(hotfix) = &plan.hotfix {
+            faults.line = hotfix.line;
             faults.task("hotfix", hotfix);
             if hotfix.order_index.is_some() {
                 faults.add("hotfix.orderIndex", "is not possible: a hotfix comes last");
             }
         }
+        faults.line = None;
         faults
     }
 
     fn add(&mut self, place: &str, text: &str) {
-        self.0.push(format!("{place} {text}"));
+        let line = self.line.map(|line| format!(" (line {line})"));
+        let line = line.unwrap_or_default();
+        self.list.push(format!("{place}{line} {text}"));
     }
 
     fn task(&mut self, place: &str, task: &PlannedTask) {
@@ -136,10 +146,10 @@ impl Faults {
         if text::is_blank(text) {
             self.add(place, "is blank");
         }
-        self.line(place, text, MAX_TITLE);
+        self.one_line(place, text, MAX_TITLE);
     }
 
-    fn line(&mut self, place: &str, text: &str, limit: usize) {
+    fn one_line(&mut self, place: &str, text: &str, limit: usize) {
         if let Err(rule) = text::check_line(text) {
             self.add(place, rule);
         }
@@ -170,7 +180,7 @@ mod tests {
     use super::*;
 
     fn faults(plan: &str) -> Vec<String> {
-        Faults::of(&serde_json::from_str(plan).unwrap()).0
+        Faults::of(&serde_json::from_str(plan).unwrap()).list
     }
 
     /// The faults of a plan with these tasks.

@@ -10,10 +10,11 @@ use std::{
 use anyhow::Context as _;
 use indicatif::{ProgressBar, ProgressFinish, ProgressStyle};
 use serde_json::Value;
+use slipway_plan::{Format, Plan};
 use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
-use self::{plan::Plan, report::Report, requests::NewRelease, users::NewUser};
+use self::{plan::Given, report::Report, requests::NewRelease, users::NewUser};
 use super::{
     client::{Client, ClientArgs, ClientError, User, signed_in},
     interrupts::Interrupts,
@@ -33,9 +34,18 @@ pub use earlier::AlreadyImported;
 /// What `import` takes.
 #[derive(clap::Args)]
 pub struct ImportArgs {
-    /// The plan file: JSON in UTF-8 or UTF-16; - reads standard input
-    #[arg(value_name = "PLAN.json", value_parser = paths::parser())]
+    /// The plan file: JSON, YAML or CSV, in UTF-8 or UTF-16; - reads standard input
+    #[arg(value_name = "PLAN", value_parser = paths::parser())]
     pub plan: PathBuf,
+    /// The format, json, yaml or csv; without it the name of the file says it, or else its text
+    #[arg(long, value_name = "FORMAT")]
+    pub format: Option<Format>,
+    /// Name of the release, instead of the one in the file
+    #[arg(long, value_name = "NAME")]
+    pub name: Option<String>,
+    /// Version of the release, instead of the one in the file
+    #[arg(long, value_name = "TEXT")]
+    pub version: Option<String>,
     /// Register the developers who do not exist yet, with random passwords that are shown once
     #[arg(long)]
     pub create_users: bool,
@@ -115,7 +125,12 @@ const LAST_REQUEST: Duration = Duration::from_secs(5);
 /// If the plan is invalid or was imported before, or the server cannot be reached or refuses.
 /// Anything created before the error is still printed.
 pub async fn run(args: &ImportArgs, layers: &Layers) -> anyhow::Result<()> {
-    let plan = plan::read(&args.plan)?;
+    let given = Given {
+        format: args.format,
+        name: args.name.as_deref(),
+        version: args.version.as_deref(),
+    };
+    let plan = plan::read(&args.plan, &given)?;
     let import = async |client: &Client, user| import(args, &plan, client, &user).await;
     signed_in(&args.client, layers, import).await
 }
@@ -184,7 +199,7 @@ async fn new_users(
     client: &Client,
     plan: &Plan,
 ) -> anyhow::Result<Vec<NewUser>> {
-    let missing = users::missing(client, &plan.assignees()).await?;
+    let missing = users::missing(client, &plan::assignees(plan)).await?;
     if !args.create_users && !missing.is_empty() {
         anyhow::bail!(
             "these assignees do not exist: {}; nothing was created (--create-users registers them)",
@@ -353,6 +368,9 @@ mod tests {
         let plan = plan();
         let args = ImportArgs {
             plan: PathBuf::new(),
+            format: None,
+            name: None,
+            version: None,
             create_users,
             passwords_file: None,
             email_domain: "example.com".into(),
@@ -362,6 +380,7 @@ mod tests {
             client: ClientArgs {
                 url: None,
                 username: None,
+                server: None,
             },
         };
         let mut report = Report::default();

@@ -6,16 +6,14 @@ use std::{
     path::Path,
 };
 
-use release_svc::release::Priority;
-use serde::{Deserialize, Serialize};
-use slipway_runtime::{json::whole, text::kept_line};
+use slipway_plan::{
+    Format, Plan,
+    encoding::{self, EncodingError},
+};
+use slipway_runtime::text::kept_line;
 
 use super::{faults::Faults, requests::NewRelease};
-use crate::{
-    commands::json,
-    encoding::{self, EncodingError},
-    text::escape,
-};
+use crate::text::escape;
 
 /// The path that means standard input.
 const STDIN: &str = "-";
@@ -25,65 +23,6 @@ const FILE_LIMIT: u64 = 16 * 1024 * 1024;
 /// Maximum bytes of the request that is made from a plan. The server accepts 1 MiB; this leaves
 /// some room.
 const REQUEST_LIMIT: usize = 900 * 1024;
-
-/// The largest integer that every JSON parser reads exactly.
-pub(super) const MAX_ORDER_INDEX: i64 = (1 << 53) - 1;
-
-/// Minutes before the due time at most at which an owner can be reminded: 30 days.
-pub(super) const MAX_REMINDER: i64 = 43_200;
-
-/// A release to be created.
-#[derive(Debug, Deserialize)]
-#[serde(deny_unknown_fields, expecting = "an object")]
-pub(super) struct Plan {
-    pub(super) name: String,
-    pub(super) version: Option<String>,
-    pub(super) description: Option<String>,
-    pub(super) tasks: Vec<PlannedTask>,
-    /// A task for later, when the release is completed.
-    pub(super) hotfix: Option<PlannedTask>,
-}
-
-/// A task to be created. It serializes to the JSON that the API accepts.
-#[derive(Debug, Clone, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase", deny_unknown_fields, expecting = "an object")]
-pub(super) struct PlannedTask {
-    pub(super) title: String,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub(super) description: Option<String>,
-    pub(super) assignee: String,
-    #[serde(
-        default,
-        deserialize_with = "whole::<MAX_ORDER_INDEX, _>",
-        skip_serializing_if = "Option::is_none"
-    )]
-    pub(super) order_index: Option<i64>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub(super) due_at: Option<String>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub(super) priority: Option<Priority>,
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    pub(super) tags: Vec<String>,
-    #[serde(
-        default,
-        deserialize_with = "whole::<MAX_REMINDER, _>",
-        skip_serializing_if = "Option::is_none"
-    )]
-    pub(super) remind_before_minutes: Option<i64>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub(super) recurrence: Option<PlannedRecurrence>,
-}
-
-/// How a task shall recur.
-#[derive(Debug, Clone, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase", deny_unknown_fields, expecting = "an object")]
-pub(super) struct PlannedRecurrence {
-    pub(super) rule: String,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub(super) time_zone: Option<String>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub(super) release_id: Option<String>,
-}
 
 /// Why a plan file cannot be imported.
 #[derive(Debug, thiserror::Error)]
@@ -97,7 +36,10 @@ pub(super) enum PlanError {
     #[error("the plan {path} is not JSON: a plan begins with {{")]
     NotJson { path: String },
     #[error("the plan {path} is malformed: {source}")]
-    Malformed { path: String, source: json::Error },
+    Malformed {
+        path: String,
+        source: slipway_plan::Error,
+    },
     #[error("the plan {path} is not valid:{faults}")]
     Faulty { path: String, faults: Faults },
     #[error(
@@ -107,8 +49,20 @@ pub(super) enum PlanError {
     TooLargeRequest { path: String, size: usize },
 }
 
+/// What is said of a plan beside its file.
+#[derive(Debug, Default)]
+pub(super) struct Given<'a> {
+    /// Its format; without it the name of the file says it, or else its text.
+    pub(super) format: Option<Format>,
+    /// The name of the release instead of that in the file.
+    pub(super) name: Option<&'a str>,
+    /// The version of the release likewise.
+    pub(super) version: Option<&'a str>,
+}
+
 /// Reads and validates the plan in the file at `path`.
-pub(super) fn read(path: &Path) -> Result<Plan, PlanError> {
+pub(super) fn read(path: &Path, given: &Given<'_>) -> Result<Plan, PlanError> {
+    let format = given.format.or_else(|| Format::of_path(path));
     let bytes = read_limited(path);
     let path = match path == Path::new(STDIN) {
         true => "on standard input".to_owned(),
@@ -123,22 +77,20 @@ pub(super) fn read(path: &Path) -> Result<Plan, PlanError> {
         Ok(text) => text,
         Err(source) => return Err(PlanError::NoText { path, source }),
     };
-    if text.trim_start().starts_with(|c| !matches!(c, '{' | '[')) {
+    let format = format.or_else(|| Format::of_text(&text));
+    let format = format.unwrap_or(Format::Json);
+    let is_foreign = text.trim_start().starts_with(|c| !matches!(c, '{' | '['));
+    if format == Format::Json && is_foreign {
         return Err(PlanError::NotJson { path });
     }
-    let mut plan: Plan = match json::read(&text) {
+    let mut plan = match Plan::read(&text, format) {
         Ok(plan) => plan,
         Err(source) => return Err(PlanError::Malformed { path, source }),
     };
     // In the form that the server stores, to find the release again.
-    plan.name = kept_line(&plan.name);
-    plan.version = plan.version.as_deref().map(kept_line);
-    for task in plan.tasks.iter_mut().chain(&mut plan.hotfix) {
-        // As in a mention.
-        if let Some(name) = task.assignee.strip_prefix('@') {
-            task.assignee = name.to_owned();
-        }
-    }
+    plan.name = kept_line(given.name.unwrap_or(&plan.name));
+    let version = given.version.or(plan.version.as_deref());
+    plan.version = version.map(kept_line);
     let faults = Faults::of(&plan);
     if faults != Faults::default() {
         return Err(PlanError::Faulty { path, faults });
@@ -161,18 +113,16 @@ fn read_limited(path: &Path) -> io::Result<Vec<u8>> {
     Ok(bytes)
 }
 
-impl Plan {
-    /// The assignees of this plan, each once, in order of appearance. Names are compared without
-    /// regard to case.
-    pub(super) fn assignees(&self) -> Vec<&str> {
-        let mut names: Vec<&str> = Vec::new();
-        for task in self.tasks.iter().chain(&self.hotfix) {
-            if !names.iter().any(|n| n.eq_ignore_ascii_case(&task.assignee)) {
-                names.push(&task.assignee);
-            }
+/// The assignees of a plan, each once, in order of appearance. Names are compared without regard to
+/// case.
+pub(super) fn assignees(plan: &Plan) -> Vec<&str> {
+    let mut names: Vec<&str> = Vec::new();
+    for task in plan.tasks.iter().chain(&plan.hotfix) {
+        if !names.iter().any(|n| n.eq_ignore_ascii_case(&task.assignee)) {
+            names.push(&task.assignee);
         }
-        names
     }
+    names
 }
 
 #[cfg(test)]
@@ -185,7 +135,7 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("plan.json");
         fs::write(&path, text).unwrap();
-        read(&path).map_err(|error| error.to_string())
+        read(&path, &Given::default()).map_err(|error| error.to_string())
     }
 
     /// The error for a plan with these tasks.
@@ -200,9 +150,9 @@ mod tests {
             env!("CARGO_MANIFEST_DIR"),
             "/../tests/data/kubernetes-1.31.json"
         );
-        let plan = read(Path::new(path)).unwrap();
+        let plan = read(Path::new(path), &Given::default()).unwrap();
         assert_eq!(plan.tasks.len(), 37);
-        assert_eq!(plan.assignees().len(), 7);
+        assert_eq!(assignees(&plan).len(), 7);
         assert!(plan.hotfix.is_some());
     }
 
@@ -215,6 +165,45 @@ mod tests {
                 "{error}"
             );
         }
+    }
+
+    #[test]
+    fn the_format_is_that_of_the_name_or_the_given_one_or_that_of_the_text() {
+        let dir = tempfile::tempdir().unwrap();
+        let plan = |name: &str, text: &str, given: &Given<'_>| {
+            let path = dir.path().join(name);
+            fs::write(&path, text).unwrap();
+            read(&path, given).map_err(|error| error.to_string())
+        };
+        let (csv, yaml) = ("title,owner\nTag it,ada\n", "name: R\ntasks: []\n");
+        let named = Given {
+            name: Some("R"),
+            version: Some(" 1 "),
+            ..Given::default()
+        };
+        for name in ["plan.csv", "plan"] {
+            let plan = plan(name, csv, &named).unwrap();
+            assert_eq!((&*plan.name, plan.version.as_deref()), ("R", Some("1")));
+        }
+        let nameless = plan("plan.csv", csv, &Given::default()).unwrap_err();
+        assert!(
+            nameless.contains("is not valid:\n  name is blank"),
+            "{nameless}"
+        );
+        for name in ["plan.yml", "plan"] {
+            assert_eq!(plan(name, yaml, &Given::default()).unwrap().name, "R");
+        }
+        let given = Given {
+            format: Some(Format::Yaml),
+            ..Given::default()
+        };
+        assert_eq!(plan("plan.json", yaml, &given).unwrap().name, "R");
+        let faulty = "name,title,owner\nR,T,ada\n,\" \u{7}x\",a b\n";
+        let faulty = plan("plan.csv", faulty, &Given::default()).unwrap_err();
+        assert!(
+            faulty.contains("\n  tasks[1].assignee (line 3) is not a"),
+            "{faulty}"
+        );
     }
 
     #[test]
@@ -271,7 +260,7 @@ mod tests {
                 .unwrap_err()
                 .contains("larger than 16 MiB")
         );
-        let nowhere = read(Path::new("/nowhere/plan.json")).unwrap_err();
+        let nowhere = read(Path::new("/nowhere/plan.json"), &Given::default()).unwrap_err();
         assert!(nowhere.to_string().contains("cannot be read"));
     }
 
@@ -331,6 +320,6 @@ mod tests {
         let text = br#"{"name": "R", "tasks": [{"title": "A", "assignee": "ada"},
             {"title": "B", "assignee": "Ada"}, {"title": "C", "assignee": "bob"}]}"#;
         let plan = read_text(text).unwrap();
-        assert_eq!(plan.assignees(), ["ada", "bob"]);
+        assert_eq!(assignees(&plan), ["ada", "bob"]);
     }
 }

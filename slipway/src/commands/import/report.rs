@@ -4,10 +4,9 @@ use std::io::{self, Write};
 
 use serde_json::{Value, json};
 
-use super::{
-    plan::{Plan, PlannedTask},
-    users::NewUser,
-};
+use slipway_plan::{Plan, PlannedTask};
+
+use super::users::NewUser;
 use crate::{
     commands::client::Client,
     text::{escape, escape_json},
@@ -168,6 +167,7 @@ mod tests {
             tags: Vec::new(),
             remind_before_minutes: None,
             recurrence: None,
+            line: None,
         };
         let text = shown(|out| write_hotfix(out, &hotfix, "http://h/releases/1/tasks"));
         let body = r#"-d '{"title":"Ada'\''s \u009bpatch","assignee":"ada"}'"#;

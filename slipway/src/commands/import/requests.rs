@@ -2,7 +2,7 @@
 
 use serde::Serialize;
 
-use super::plan::{Plan, PlannedTask};
+use slipway_plan::{Plan, PlannedTask};
 
 /// The body of `POST /releases`: the whole plan in one request.
 #[derive(Debug, Serialize)]

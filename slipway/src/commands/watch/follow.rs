@@ -181,7 +181,10 @@ fn is_signed_out(error: &ClientError) -> bool {
 fn is_final(error: &ClientError) -> bool {
     match error {
         ClientError::Unreachable { .. } => false,
-        ClientError::Malformed { .. } | ClientError::SignedOut => true,
+        ClientError::Malformed { .. }
+        | ClientError::SignedOut
+        | ClientError::SessionEnded { .. }
+        | ClientError::Store(_) => true,
         ClientError::Refused(refusal) => {
             refusal.status.is_client_error()
                 && refusal.status != StatusCode::TOO_MANY_REQUESTS

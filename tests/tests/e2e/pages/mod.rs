@@ -4,6 +4,7 @@ mod accounts;
 mod browser;
 mod figures;
 mod plain;
+mod plans;
 
 use slipway_tests::{Answer, Process, Team};
 

@@ -2,12 +2,12 @@
 
 use std::fmt;
 
-use serde::de::DeserializeOwned;
+use serde::{Serialize, de::DeserializeOwned};
 use slipway_runtime::json::{Objects, Wrong};
 
 /// Why JSON is not as expected.
 #[derive(Debug)]
-pub(super) struct Error {
+pub struct Error {
     wrong: Wrong,
     line: usize,
     column: usize,
@@ -39,13 +39,22 @@ impl fmt::Display for Error {
 
 impl std::error::Error for Error {}
 
-/// Parses `text`. Refuses a blank text, text after the value, arrays instead of objects, and duplicate names in
-/// an object.
-pub(super) fn read<T: DeserializeOwned>(text: &str) -> Result<T, Error> {
+/// Parses `text`. Refuses a blank text, text after the value, arrays instead of objects, and
+/// duplicate names in an object.
+///
+/// # Errors
+/// What is wrong, and where.
+pub fn read<T: DeserializeOwned>(text: &str) -> Result<T, Error> {
     // Without blanks at the end, so that a blank text is empty.
     let mut json = serde_json::Deserializer::from_str(text.trim_ascii_end());
     let value = serde_path_to_error::deserialize(Objects(&mut json))
         .map_err(|error| Error::at(&error.path().to_string(), error.inner()))?;
     json.end().map_err(|error| Error::at("", &error))?;
     Ok(value)
+}
+
+/// Writes `value` with a line for each field.
+pub(crate) fn write(value: &impl Serialize) -> String {
+    let text = serde_json::to_string_pretty(value);
+    text.expect("text, numbers and lists of them can always be written as JSON") + "\n"
 }

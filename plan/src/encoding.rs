@@ -3,7 +3,7 @@
 
 /// Why bytes are no text.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-pub(crate) enum EncodingError {
+pub enum EncodingError {
     /// The first byte that is not UTF-8 stands at this place, from 0.
     #[error("is not UTF-8 (at byte {0}): save it as UTF-8")]
     NotUtf8(usize),
@@ -22,7 +22,7 @@ pub(crate) enum EncodingError {
 ///
 /// # Errors
 /// If they are neither UTF-8 nor UTF-16, or are compressed.
-pub(crate) fn decode(bytes: Vec<u8>) -> Result<String, EncodingError> {
+pub fn decode(bytes: Vec<u8>) -> Result<String, EncodingError> {
     match bytes.as_slice() {
         [0xff, 0xfe, 0, 0, ..] | [0, 0, 0xfe, 0xff, ..] => Err(EncodingError::Utf32),
         [0x1f, 0x8b, ..] | [b'P', b'K', 3, 4, ..] => Err(EncodingError::Compressed),
