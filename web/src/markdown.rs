@@ -107,7 +107,9 @@ impl<'a> Writer<'a> {
                 self.link(&address);
             }
             Tag::Image { dest_url, .. } => self.link(&dest_url),
-            Tag::Table(_) => self.out.push_str("<div class=\"table\" tabindex=\"0\"><table>"),
+            Tag::Table(_) => self
+                .out
+                .push_str("<div class=\"table\" tabindex=\"0\"><table>"),
             Tag::TableHead => {
                 self.in_table_head = true;
                 self.out.push_str("<thead><tr>");

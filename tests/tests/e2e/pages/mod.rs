@@ -1,7 +1,12 @@
 //! The pages for people.
 
+mod access;
 mod accounts;
+mod admin;
 mod browser;
+mod changes;
+mod keyboard;
+mod live;
 mod plain;
 
 use slipway_tests::{Answer, Process, Team};
