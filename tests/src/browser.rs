@@ -37,6 +37,9 @@ const ARGUMENTS: [&str; 8] = [
     "--disable-sync",
 ];
 
+/// The height of a window, in CSS pixels.
+const HEIGHT: u64 = 900;
+
 /// Presses of a key before a test gives up.
 const PRESSES: usize = 100;
 
@@ -159,12 +162,21 @@ impl Browser {
     pub async fn picture(&self, width: u32, highest: u32) -> anyhow::Result<Vec<u8>> {
         let height = self.value("document.documentElement.scrollHeight").await?;
         let height = height.as_u64().unwrap_or_default().min(highest.into());
-        let part = json!({
-            "format": "webp", "quality": 80, "captureBeyondViewport": true,
-            "clip": {"x": 0, "y": 0, "width": width, "height": height, "scale": 1},
-        });
         let tools = self.driver.cdp();
-        let picture = tools.send_raw("Page.captureScreenshot", part).await?;
+        // What is outside of the window is not drawn.
+        let resize = async |height: u64| {
+            let size =
+                json!({"width": width, "height": height, "deviceScaleFactor": 1, "mobile": true});
+            let resized = tools.send_raw("Emulation.setDeviceMetricsOverride", size);
+            anyhow::Ok(resized.await?)
+        };
+        resize(height).await?;
+        let drawn = "const done = arguments[arguments.length - 1];
+            requestAnimationFrame(() => requestAnimationFrame(() => done(true)));";
+        self.driver.execute_async(drawn, Vec::new()).await?;
+        let form = json!({"format": "webp", "quality": 80});
+        let picture = tools.send_raw("Page.captureScreenshot", form).await?;
+        resize(HEIGHT).await?;
         let data = picture["data"].as_str().context("a picture")?;
         Ok(STANDARD.decode(data)?)
     }
@@ -175,7 +187,8 @@ impl Browser {
     /// If it cannot be done.
     pub async fn look(&self, width: u32, scheme: &str) -> anyhow::Result<()> {
         let tools = self.driver.cdp();
-        let size = json!({"width": width, "height": 900, "deviceScaleFactor": 1, "mobile": true});
+        let size =
+            json!({"width": width, "height": HEIGHT, "deviceScaleFactor": 1, "mobile": true});
         // Without transitions: colours are what they will be.
         let media = json!({"features": [
             {"name": "prefers-color-scheme", "value": scheme},
