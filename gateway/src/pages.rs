@@ -64,6 +64,7 @@ pub(crate) fn router(app: AppState) -> Router {
     let web = Web {
         services,
         cookies: Arc::<BrowserSessions>::clone(&app.browser),
+        https: app.browser.is_secure(),
         clock: Arc::clone(&app.clock),
     };
     web::router(web).layer(from_fn_with_state(app, with_visitor))

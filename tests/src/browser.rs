@@ -8,6 +8,7 @@ use std::{
 };
 
 use anyhow::{Context as _, bail};
+use base64::{Engine as _, engine::general_purpose::STANDARD};
 use serde_json::{Value, json};
 use tempfile::TempDir;
 use thirtyfour::{
@@ -35,6 +36,9 @@ const ARGUMENTS: [&str; 8] = [
     "--disable-component-update",
     "--disable-sync",
 ];
+
+/// The height of a window, in CSS pixels.
+const HEIGHT: u64 = 900;
 
 /// Presses of a key before a test gives up.
 const PRESSES: usize = 100;
@@ -99,14 +103,97 @@ impl Browser {
         Ok(self.driver.goto(format!("{}{path}", self.base)).await?)
     }
 
+    /// Signs in, by the keyboard.
+    ///
+    /// # Errors
+    /// If it fails.
+    pub async fn sign_in(&self, name: &str, password: &str) -> anyhow::Result<()> {
+        self.open("/sign-in").await?;
+        self.tab_to("input[name=name]").await?;
+        self.keys(name).await?;
+        self.tab_to("input[name=password]").await?;
+        self.keys(password).await?;
+        self.enter().await?;
+        self.wait("location.pathname === '/'").await
+    }
+
+    /// Opens a page in another tab, which is in front then.
+    ///
+    /// # Errors
+    /// If it cannot be opened.
+    pub async fn open_in_tab(&self, path: &str) -> anyhow::Result<()> {
+        let tab = self.driver.new_tab().await?;
+        self.driver.switch_to_window(tab).await?;
+        self.open(path).await
+    }
+
+    /// From now on pages run no scripts.
+    ///
+    /// # Errors
+    /// If it cannot be done.
+    pub async fn without_scripts(&self) -> anyhow::Result<()> {
+        let off = json!({"value": true});
+        let tools = self.driver.cdp();
+        tools
+            .send_raw("Emulation.setScriptExecutionDisabled", off)
+            .await?;
+        Ok(())
+    }
+
+    /// What axe finds on the page: the rules, with the elements that break them. `axe` is its source.
+    ///
+    /// # Errors
+    /// If it fails.
+    pub async fn audit(&self, axe: &str) -> anyhow::Result<Vec<String>> {
+        let run = "const done = arguments[arguments.length - 1];
+            axe.run(document, {resultTypes: ['violations']}).then(
+              ({violations}) => done(violations.flatMap(({id, nodes}) =>
+                nodes.map(({html, failureSummary}) => `${id}: ${html}: ${failureSummary}`))),
+              (error) => done([String(error)]));";
+        let script = format!("if (!window.axe) {{ {axe} }}\n{run}");
+        let found = self.driver.execute_async(script, Vec::new()).await?;
+        Ok(found.convert()?)
+    }
+
+    /// A picture of the page, of its whole height up to this many pixels, as WebP.
+    ///
+    /// # Errors
+    /// If it cannot be made.
+    pub async fn picture(&self, width: u32, highest: u32) -> anyhow::Result<Vec<u8>> {
+        let height = self.value("document.documentElement.scrollHeight").await?;
+        let height = height.as_u64().unwrap_or_default().min(highest.into());
+        let tools = self.driver.cdp();
+        // What is outside of the window is not drawn.
+        let resize = async |height: u64| {
+            let size =
+                json!({"width": width, "height": height, "deviceScaleFactor": 1, "mobile": true});
+            let resized = tools.send_raw("Emulation.setDeviceMetricsOverride", size);
+            anyhow::Ok(resized.await?)
+        };
+        resize(height).await?;
+        let drawn = "const done = arguments[arguments.length - 1];
+            requestAnimationFrame(() => requestAnimationFrame(() => done(true)));";
+        self.driver.execute_async(drawn, Vec::new()).await?;
+        let form = json!({"format": "webp", "quality": 80});
+        let picture = tools.send_raw("Page.captureScreenshot", form).await?;
+        resize(HEIGHT).await?;
+        let data = picture["data"].as_str().context("a picture")?;
+        Ok(STANDARD.decode(data)?)
+    }
+
     /// Makes its window this wide, in CSS pixels, with this colour scheme.
     ///
     /// # Errors
     /// If it cannot be done.
     pub async fn look(&self, width: u32, scheme: &str) -> anyhow::Result<()> {
         let tools = self.driver.cdp();
-        let size = json!({"width": width, "height": 900, "deviceScaleFactor": 1, "mobile": true});
-        let media = json!({"features": [{"name": "prefers-color-scheme", "value": scheme}]});
+        let size =
+            json!({"width": width, "height": HEIGHT, "deviceScaleFactor": 1, "mobile": true});
+        // Without transitions: colours are what they will be.
+        let media = json!({"features": [
+            {"name": "prefers-color-scheme", "value": scheme},
+            {"name": "prefers-reduced-motion", "value": "reduce"},
+        ]});
         for (command, parameters) in [
             ("Emulation.setDeviceMetricsOverride", size),
             ("Emulation.setEmulatedMedia", media),
@@ -156,6 +243,20 @@ impl Browser {
             .driver
             .action_chain_with_delay(None, Some(Duration::ZERO))
             .send_keys(keys);
+        Ok(keys.perform().await?)
+    }
+
+    /// Presses a key together with Ctrl.
+    ///
+    /// # Errors
+    /// If it fails.
+    pub async fn with_control(&self, key: char) -> anyhow::Result<()> {
+        let keys = self
+            .driver
+            .action_chain_with_delay(None, Some(Duration::ZERO))
+            .key_down(Key::Control)
+            .send_keys(key.to_string())
+            .key_up(Key::Control);
         Ok(keys.perform().await?)
     }
 

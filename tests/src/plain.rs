@@ -59,6 +59,22 @@ impl PlainBrowser {
         self.answer(request).await
     }
 
+    /// The same, with these headers.
+    ///
+    /// # Errors
+    /// If there is no answer.
+    pub async fn open_with(
+        &mut self,
+        headers: &[(&str, &str)],
+        path: &str,
+    ) -> anyhow::Result<Answer> {
+        let mut request = self.client.request(Method::GET, path);
+        for (name, value) in headers {
+            request = request.header(*name, *value);
+        }
+        self.answer(request).await
+    }
+
     /// Sends a form of a page of this server.
     ///
     /// # Errors

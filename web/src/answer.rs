@@ -84,14 +84,26 @@ pub fn refusal(fault: &Fault) -> Response {
 /// The same, with what was typed into a form whose page is gone.
 pub(crate) fn refusal_of(fault: &Fault, typed: &Fields) -> Response {
     let title = title(fault);
+    let content = html! {
+        h1 { (title) }
+        p dir="auto" { (told(fault).detail) }
+        (to_copy(typed))
+        p { a.button href="/" { "Go to my work" } }
+    };
+    let mut response = refused(fault, page(status(fault), layout::bare(title, &content)));
+    // A response that replaces one of the API has to set them itself.
+    set_policy(response.headers_mut());
+    response
+}
+
+/// What was typed into a form that is shown nowhere any more, to be copied.
+pub(crate) fn to_copy(typed: &Fields) -> Markup {
     let typed: Vec<_> = typed
         .iter()
         .filter(|(_, value)| !value.trim().is_empty())
         .filter_map(|(name, value)| Some((label(name)?, value)))
         .collect();
-    let content = html! {
-        h1 { (title) }
-        p dir="auto" { (told(fault).detail) }
+    html! {
         @if !typed.is_empty() {
             section.card.stack {
                 p { "Nothing of what you typed was stored. You can copy it from here:" }
@@ -103,12 +115,7 @@ pub(crate) fn refusal_of(fault: &Fault, typed: &Fields) -> Response {
                 }
             }
         }
-        p { a.button href="/" { "Go to my work" } }
-    };
-    let mut response = refused(fault, page(status(fault), layout::bare(title, &content)));
-    // A response that replaces one of the API has to set them itself.
-    set_policy(response.headers_mut());
-    response
+    }
 }
 
 /// The HTTP status of a fault.

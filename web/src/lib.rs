@@ -12,6 +12,7 @@ mod actions;
 mod answer;
 mod assets;
 mod chart;
+mod compress;
 mod diff;
 mod fields;
 mod layout;
@@ -25,7 +26,11 @@ mod visit;
 use std::{sync::Arc, time::Duration};
 
 use async_trait::async_trait;
-use axum::{Router, middleware::map_response, routing::get};
+use axum::{
+    Router,
+    middleware::{from_fn_with_state, map_response},
+    routing::get,
+};
 use http::{HeaderValue, Method};
 use slipway_proto::{
     chat::v1::chat_service_client::ChatServiceClient,
@@ -63,6 +68,8 @@ pub struct Web {
     pub services: Services,
     /// Sets the cookie of a session.
     pub cookies: Arc<dyn Cookies>,
+    /// Whether browsers reach the pages by https.
+    pub https: bool,
     /// The clock.
     pub clock: SharedClock,
 }
@@ -151,6 +158,7 @@ pub fn is_asset(path: &str) -> bool {
 /// The routes of the pages, their forms and their assets. Each request needs a [`Visitor`] in its
 /// extensions, and a form its whole body.
 pub fn router(web: Web) -> Router {
+    let https = web.https;
     let pages = place::ROUTES
         .into_iter()
         .fold(Router::new(), |router, route| {
@@ -163,4 +171,5 @@ pub fn router(web: Web) -> Router {
         .fallback(answer::nothing_here)
         .with_state(Arc::new(web))
         .layer(map_response(answer::with_policy))
+        .layer(from_fn_with_state(https, compress::pages))
 }

@@ -130,6 +130,12 @@ impl Visit {
         again.map_or(otherwise, |again| again.fields.get(name))
     }
 
+    /// Whether the form that was refused is none of this content: its thing has changed meanwhile.
+    pub(crate) fn lost_its_form(&self, content: &str) -> bool {
+        let again = self.again.as_ref();
+        again.is_some_and(|again| !content.contains(&format!("action=\"{}\"", again.action)))
+    }
+
     /// What was typed into the form that was refused.
     pub(crate) fn typed_fields(&self) -> Fields {
         let fields = self.again.as_ref().map(|again| again.fields.clone());

@@ -36,7 +36,9 @@ pub(super) async fn page(visit: &Visit) -> Result<Page, Fault> {
                     }
                 }
             }
-            @for message in &history.messages { (shown(visit, message)) }
+            div #conversation {
+                @for message in &history.messages { (shown(visit, message)) }
+            }
             (more(visit, &history.next_page_token, "Later messages"))
             div #ask {
                 (visit.form(ASK, "card", &html! {

@@ -34,7 +34,7 @@ use uuid::Uuid;
 
 use crate::{
     Visitor, Web,
-    answer::{self, redirect, refusal_of, status},
+    answer::{self, redirect, refusal_of, status, to_copy},
     fields::Fields,
     layout, parts,
     place::{Place, local},
@@ -127,7 +127,11 @@ pub(crate) async fn at(
         Ok(page) => {
             let shown = refused.as_ref().or(page.fault.as_ref());
             let status = shown.map_or(StatusCode::OK, status);
-            let content = html! { (parts::refused(page.fault.as_ref())) (page.content) };
+            let content = html! {
+                (parts::refused(page.fault.as_ref()))
+                @if visit.lost_its_form(&page.content.0) { (to_copy(&visit.typed_fields())) }
+                (page.content)
+            };
             let shown_page = layout::page(&visit, &page.title, &content);
             let page = answer::page(status, shown_page);
             match &refused {

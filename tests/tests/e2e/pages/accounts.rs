@@ -53,6 +53,8 @@ async fn an_expired_session_keeps_what_was_typed() -> anyhow::Result<()> {
         200,
         &[
             "Send it now",
+            "You are <bdi class=\"person\">dev-0</bdi>.",
+            "<span>Text</span>",
             "Long thought",
             &format!("action=\"{action}\""),
         ],
@@ -106,6 +108,9 @@ async fn an_account_is_created_and_kept_by_forms() -> anyhow::Result<()> {
         ("new", "engine no. 2"),
     ];
     leads(&ada.send("/ui/password", &right).await?, "/profile");
+    let blank = [("back", "/profile"), ("id", " ")];
+    let refused = ada.send("/ui/sessions/end", &blank).await?;
+    shows(&refused, 400, &["The session must be named"]);
     leads(
         &ada.send("/ui/sessions/end-all", &[("back", "/profile")])
             .await?,

@@ -1,23 +1,18 @@
 //! The pages in a real browser.
 
+use reqwest::Method;
 use serde_json::{Value, json};
 use slipway_tests::{
-    Browser, Process, Team,
+    ADMIN_PASSWORD, Browser, Process, Team,
     team::{PASSWORD, id, task_ids},
 };
 
 /// A developer's browser; `None` if there is none on this machine.
-async fn signed_in(server: &Process, name: &str) -> anyhow::Result<Option<Browser>> {
+pub(super) async fn signed_in(server: &Process, name: &str) -> anyhow::Result<Option<Browser>> {
     let Some(browser) = Browser::start(&server.http).await? else {
         return Ok(None);
     };
-    browser.open("/").await?;
-    browser.tab_to("input[name=name]").await?;
-    browser.keys(name).await?;
-    browser.tab_to("input[name=password]").await?;
-    browser.keys(PASSWORD).await?;
-    browser.enter().await?;
-    browser.wait("location.pathname === '/'").await?;
+    browser.sign_in(name, PASSWORD).await?;
     Ok(Some(browser))
 }
 
@@ -86,6 +81,22 @@ async fn the_main_job_is_done_by_keyboard_and_follows_others() -> anyhow::Result
     Ok(())
 }
 
+/// Nothing on the page is wider than its window.
+async fn fits(browser: &Browser, path: &str) -> anyhow::Result<()> {
+    let wide = "[...document.querySelectorAll('main *, header *')]
+        .filter((one) => one.getBoundingClientRect().right > innerWidth + 1 && !one.closest('.table'))
+        .map((one) => one.outerHTML.slice(0, 120))";
+    let root = "document.documentElement";
+    let fits = format!("{root}.scrollWidth <= {root}.clientWidth");
+    assert_eq!(
+        browser.value(&fits).await?,
+        true,
+        "{path}: {}",
+        browser.value(wide).await?
+    );
+    Ok(())
+}
+
 /// Texts that must be shown and not obeyed.
 const HOSTILE: [&str; 5] = [
     "<script>window.hit = 1</script>",
@@ -123,8 +134,37 @@ async fn hostile_texts_neither_run_nor_break_the_layout() -> anyhow::Result<()> 
             .await?;
         parent = Some(posted.expect(201));
     }
+    let own = json!({
+        "subject": wide, "text": long, "html": HOSTILE[2], "sample": {"v".repeat(40): HOSTILE[0]},
+    });
+    let template = "/admin/templates/hostile-type";
+    let saved = team.admin.request(Method::PUT, template).json(&own);
+    team.admin.send(saved).await?.expect(200);
     let release = format!("/releases/{}", id(&release));
     let task = format!("/tasks/{task}");
+    let as_admin = Browser::start(&server.http).await?.expect("a second one");
+    as_admin.sign_in("admin", ADMIN_PASSWORD).await?;
+    as_admin.look(320, "light").await?;
+    for path in [
+        "/",
+        &*release,
+        &task,
+        "/admin/incidents",
+        "/admin/dead-letters",
+        "/admin/templates",
+        template,
+        "/admin/notifications",
+        "/admin/users",
+    ] {
+        as_admin.open(path).await?;
+        as_admin
+            .value("document.querySelectorAll('details').forEach((one) => { one.open = true; })")
+            .await?;
+        fits(&as_admin, path).await?;
+        assert_eq!(as_admin.value("window.hit === undefined").await?, true);
+    }
+    assert_eq!(as_admin.errors(&[]).await?, [""; 0]);
+    drop(as_admin);
     for scheme in ["light", "dark"] {
         browser.look(320, scheme).await?;
         for path in [
@@ -137,20 +177,20 @@ async fn hostile_texts_neither_run_nor_break_the_layout() -> anyhow::Result<()> 
             "/profile",
         ] {
             browser.open(path).await?;
-            let root = "document.documentElement";
-            let fits = browser
-                .value(&format!("{root}.scrollWidth <= {root}.clientWidth"))
-                .await?;
-            assert_eq!(fits, true, "{path}");
+            fits(&browser, path).await?;
             let harmless = "window.hit === undefined && !document.querySelector('main :is(script, img, iframe)')";
             assert_eq!(browser.value(harmless).await?, true, "{path}");
         }
     }
     browser.open(&task).await?;
-    let texts = "[...document.querySelectorAll('.comment .prose')].map((text) => text.textContent)";
+    let texts = "[...document.querySelectorAll('.comment .prose')].map((text) => text.textContent.trimEnd())";
     let shown = browser.value(texts).await?;
-    let expected: Vec<_> = HOSTILE.iter().copied().chain([turned, &*long]).collect();
+    let plain = &HOSTILE[..HOSTILE.len() - 1];
+    let markdown = ["a {{7*7}} <b>", turned, &*long];
+    let expected: Vec<_> = plain.iter().copied().chain(markdown).collect();
     assert_eq!(shown, json!(expected));
+    let links = "document.querySelectorAll('.prose a').length";
+    assert_eq!(browser.value(links).await?, 0);
     assert_eq!(browser.errors(&[]).await?, [""; 0]);
     Ok(())
 }

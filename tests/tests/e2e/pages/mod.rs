@@ -1,8 +1,13 @@
 //! The pages for people.
 
+mod access;
 mod accounts;
+mod admin;
 mod browser;
+mod changes;
 mod figures;
+mod keyboard;
+mod live;
 mod plain;
 mod plans;
 

@@ -111,11 +111,17 @@ async fn the_main_job_is_done_by_forms() -> anyhow::Result<()> {
         409,
         &["1 task is", &format!("href=\"/tasks/{test}\"")],
     );
+    let revision = async || {
+        let task = team.admin.get(&format!("/tasks/{test}")).await?.expect(200);
+        anyhow::Ok(task["revision"].to_string())
+    };
+    let now = revision().await?;
     let change = [
         ("back", "/"),
         ("title", "Test it"),
         ("owner", "@dev-0"),
         ("order", "7"),
+        ("revision", &*now),
     ];
     leads(
         &admin.send(&format!("/ui/tasks/{test}"), &change).await?,
@@ -130,15 +136,10 @@ async fn the_main_job_is_done_by_forms() -> anyhow::Result<()> {
         ),
         (&json!("Test it"), &json!("dev-0"), &json!(7))
     );
-    leads(
-        &admin
-            .send(
-                &format!("/ui/tasks/{test}/delete"),
-                &[("release", id(&spring))],
-            )
-            .await?,
-        &release,
-    );
+    let now = revision().await?;
+    let delete = [("release", id(&spring)), ("revision", &now)];
+    let deletion = format!("/ui/tasks/{test}/delete");
+    leads(&admin.send(&deletion, &delete).await?, &release);
     leads(
         &admin.send(&complete, &[("back", &release)]).await?,
         &release,
@@ -203,7 +204,7 @@ async fn a_discussion_is_held_by_forms() -> anyhow::Result<()> {
     shows(
         &ada.open(&page).await?,
         200,
-        &["One\nline", "Below", "1 reply"],
+        &["One<br>\nline", "Below", "1 reply"],
     );
     let empty = ada
         .send(&format!("/ui{page}"), &[("back", &page), ("content", " ")])
@@ -232,19 +233,23 @@ async fn a_discussion_is_held_by_forms() -> anyhow::Result<()> {
     grace.sign_in("dev-1", PASSWORD).await?;
     shows(
         &grace
-            .send(&edit, &[("back", &page), ("content", "Mine")])
+            .send(
+                &edit,
+                &[("back", &page), ("content", "Mine"), ("revision", "2")],
+            )
             .await?,
         403,
         &["Not allowed"],
     );
     let delete = format!("/ui/comments/{first}/delete");
+    let deletion = [("back", &*page), ("revision", "2")];
     shows(
-        &grace.send(&delete, &[("back", &page)]).await?,
+        &grace.send(&delete, &deletion).await?,
         403,
         &["Not allowed"],
     );
     leads(
-        &ada.send(&delete, &[("back", &page)]).await?,
+        &ada.send(&delete, &deletion).await?,
         &format!("{page}#comment-{first}"),
     );
     let shown = ada.open(&page).await?;
@@ -405,6 +410,10 @@ async fn who_prefers_html_gets_a_page_and_others_what_the_api_answers() -> anyho
         "/activity",
         "/notifications",
         "/admin/incidents",
+        "/admin/dead-letters",
+        "/admin/templates",
+        "/admin/templates/task.assigned",
+        "/admin/notifications",
         "/admin/users",
     ] {
         for (accept, is_page) in [
@@ -446,7 +455,9 @@ async fn who_prefers_html_gets_a_page_and_others_what_the_api_answers() -> anyho
     for (path, status, kind) in [
         ("/", 200, "text/html; charset=utf-8"),
         ("/profile", 200, "text/html; charset=utf-8"),
-        ("/releases/none", 400, "text/html; charset=utf-8"),
+        ("/releases/none", 404, "text/html; charset=utf-8"),
+        ("/tasks/%FF", 404, "text/html; charset=utf-8"),
+        ("/ui/templates/%FF/preview", 404, "text/html; charset=utf-8"),
         (
             "/tasks/01890a5d-ac96-774b-bcce-b302099a8057",
             404,
