@@ -23,17 +23,21 @@ use crate::{
     store::{Administered, Commit},
 };
 
+/// The code of the refusal to take the last admin away.
+pub(super) const LAST_ADMIN: &str = "LAST_ADMIN";
+
 impl Accounts {
     /// Creates an account for somebody else.
     ///
     /// # Errors
-    /// `USERNAME_TAKEN`, `EMAIL_TAKEN`, `IDEMPOTENCY_KEY_REUSED`; `TOO_BUSY`.
+    /// `PASSWORDS_OFF`, `USERNAME_TAKEN`, `EMAIL_TAKEN`, `IDEMPOTENCY_KEY_REUSED`; `TOO_BUSY`.
     pub async fn create_for(
         &self,
         caller: &Principal,
         registration: Registration,
         repeatable: Option<Repeatable>,
     ) -> Result<User, Fault> {
+        self.check_passwords()?;
         let repeatable = repeatable.as_ref();
         let earlier = || async {
             let Some(repeatable) = repeatable else {
@@ -83,10 +87,20 @@ impl Accounts {
         id: UserId,
         change: AccountChange,
     ) -> Result<Account, Fault> {
-        let (now, actor) = (self.clock.now(), actor(caller));
+        self.administer_as(&actor(caller), id, change).await
+    }
+
+    /// The same, for somebody who need not be an admin.
+    pub(super) async fn administer_as(
+        &self,
+        actor: &Actor,
+        id: UserId,
+        change: AccountChange,
+    ) -> Result<Account, Fault> {
+        let now = self.clock.now();
         let done = self.stores.users.administer(id, |before| {
             let after = before.changed(change, now)?;
-            let events = events(before, &after, &actor, now);
+            let events = events(before, &after, actor, now);
             Some((after, events))
         });
         let (account, ended) = match done.await? {
@@ -105,7 +119,7 @@ impl Accounts {
             }
         };
         if let Some(why) = ended {
-            self.sessions.end_all(id, None, why, &actor).await?;
+            self.sessions.end_all(id, None, why, actor).await?;
         }
         Ok(account)
     }
@@ -167,7 +181,7 @@ fn not_found() -> Fault {
 fn last_admin() -> Fault {
     Fault::new(
         Kind::Conflict,
-        "LAST_ADMIN",
+        LAST_ADMIN,
         "This is the last admin who can sign in. Make somebody else an admin first.",
     )
 }

@@ -5,12 +5,14 @@ mod first_admin;
 mod known;
 mod login;
 mod passwords;
+mod provider;
 mod register;
 
 pub use first_admin::{FirstAdmin, FirstAdminError, FirstPassword, Tell};
 pub use known::KnownAccounts;
 pub(crate) use login::throttled;
-pub use passwords::{ResetError, reset_password};
+pub use passwords::{Passwords, ResetError, reset_password};
+pub(crate) use provider::Returned;
 pub use register::{Registrant, Registration, RegistrationRules};
 
 use std::{sync::Arc, time::Duration};
@@ -32,6 +34,7 @@ use crate::{
         password::{HashError, Hasher, QueueFull, Turn},
     },
     metrics as m,
+    provider::Provider,
     sessions::Sessions,
     store::{Commit, InsertUserError, Stores, UserStore},
 };
@@ -44,6 +47,8 @@ pub struct Accounts {
     pub(crate) clock: SharedClock,
     pub(crate) wake: Wake,
     pub(crate) registration: RegistrationRules,
+    pub(crate) passwords: Passwords,
+    pub(crate) provider: Option<Arc<Provider>>,
 }
 
 impl Accounts {
@@ -77,14 +82,17 @@ impl Accounts {
     ) -> Result<Result<(), InsertUserError>, HashError> {
         let password = password.into_inner();
         let password_hash = self.hasher.hash(turn, password).await?;
-        let (id, role) = (user.id, format!("{:?}", user.role));
         let account = Account::new(user, password_hash);
-        let inserted = self.stores.users.insert(&account, commit).await;
-        if inserted.is_ok() {
-            metrics::counter!(m::REGISTRATIONS, "role" => role).increment(1);
-            self.wake.wake(id.0);
-        }
-        Ok(inserted)
+        Ok(self.store(&account, commit).await)
+    }
+
+    /// Stores a new account.
+    async fn store(&self, account: &Account, commit: Commit) -> Result<(), InsertUserError> {
+        self.stores.users.insert(account, commit).await?;
+        let (id, role) = (account.user.id, format!("{:?}", account.user.role));
+        metrics::counter!(m::REGISTRATIONS, "role" => role).increment(1);
+        self.wake.wake(id.0);
+        Ok(())
     }
 }
 

@@ -14,7 +14,10 @@ use serde::{Deserialize, Serialize};
 use slipway_rpc::access::Role;
 use slipway_runtime::typed_id;
 
-use crate::sessions::{EndReason, SessionId};
+use crate::{
+    provider::person::Subject,
+    sessions::{EndReason, SessionId},
+};
 pub use credentials::{Email, Username};
 pub use new_password::NewPassword;
 
@@ -110,7 +113,7 @@ impl By {
     }
 }
 
-/// An account with the hash of its password.
+/// An account, with what proves that somebody is its owner.
 #[derive(Clone, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Account {
@@ -119,8 +122,11 @@ pub struct Account {
     /// One more with every change.
     #[serde(default = "first_revision")]
     pub revision: u64,
-    /// Argon2id, in PHC format.
+    /// Argon2id, in PHC format. Empty: its owner signs in with an identity provider only.
     pub password_hash: String,
+    /// The user of an identity provider who is its owner. No two accounts have the same.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub provider: Option<Subject>,
     /// The sessions that ended with the last change that ends sessions.
     #[serde(default)]
     pub ended_sessions: Option<SessionsCut>,
@@ -166,8 +172,24 @@ impl Account {
             user,
             revision: first_revision(),
             password_hash,
+            provider: None,
             ended_sessions: None,
         }
+    }
+
+    /// A new account of a user of an identity provider, without a password.
+    #[must_use]
+    pub fn of_provider(user: User, subject: Subject) -> Self {
+        Self {
+            provider: Some(subject),
+            ..Self::new(user, String::new())
+        }
+    }
+
+    /// The hash of its password, if it has one.
+    #[must_use]
+    pub fn password(&self) -> Option<&str> {
+        Some(&*self.password_hash).filter(|hash| !hash.is_empty())
     }
 
     /// The account with another password. Its sessions end, except `keep`.

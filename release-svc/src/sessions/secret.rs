@@ -21,12 +21,12 @@ const CURRENT_BYTES: usize = 32;
 pub struct Digest(String);
 
 impl Digest {
-    fn of(part: &[u8]) -> Self {
+    pub(crate) fn of(part: &[u8]) -> Self {
         Self(BASE64_URL_SAFE_NO_PAD.encode(Sha256::digest(part)))
     }
 
     /// Compares in constant time.
-    pub(super) fn is_of(&self, other: &Self) -> bool {
+    pub(crate) fn is_of(&self, other: &Self) -> bool {
         self.0.as_bytes().ct_eq(other.0.as_bytes()).into()
     }
 }

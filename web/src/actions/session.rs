@@ -23,7 +23,7 @@ use crate::{
         sign_in as page,
     },
     place::local,
-    times::read,
+    times::left,
 };
 
 pub(super) async fn sign_in(sent: Sent) -> Response {
@@ -38,7 +38,16 @@ pub(super) async fn sign_in(sent: Sent) -> Response {
             };
             ([(SET_COOKIE, cookie)], response).into_response()
         }
-        Err(fault) => page::sign_in(status(&fault), next, &name, Some(&fault), draft.as_ref()),
+        Err(fault) => {
+            let again = page::SignIn {
+                status: status(&fault),
+                next,
+                name: &name,
+                fault: Some(&fault),
+                draft: draft.as_ref(),
+            };
+            page::sign_in(&sent.web, &sent.visitor.outbound, again).await
+        }
     }
 }
 
@@ -73,11 +82,8 @@ async fn start(sent: &Sent, login: &str) -> Result<HeaderValue, Fault> {
         .start_browser_session(request)
         .await?;
     let session = answer.into_inner();
-    let end = read(session.expires_at.as_ref());
-    let end = end.ok_or_else(|| Fault::internal("a session without an end"))?;
-    let left = end.duration_since(sent.web.clock.now());
-    let left = Duration::try_from(left).unwrap_or_default();
-    sent.web.cookies.set(&session.secret, left)
+    let age = left(session.expires_at.as_ref(), sent.web.clock.now())?;
+    sent.web.cookies.set(&session.secret, age)
 }
 
 pub(super) async fn sign_out(sent: Sent) -> Response {

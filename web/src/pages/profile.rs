@@ -7,7 +7,7 @@ use slipway_proto::identity::v1::{
 };
 use slipway_rpc::error::Fault;
 
-use super::Page;
+use super::{Page, sign_in::options};
 use crate::{
     parts::{Input, button, input, more, person},
     times::{read, when},
@@ -55,7 +55,8 @@ pub(super) async fn page(visit: &Visit) -> Result<Page, Fault> {
         let answer = { identity }.list_tokens(request).await?;
         Ok(answer.into_inner().tokens)
     };
-    let (me, sessions, tokens) = tokio::try_join!(me, sessions, tokens)?;
+    let options = async { Ok(options(visit.web(), visit.outbound()).await) };
+    let (me, sessions, tokens, options) = tokio::try_join!(me, sessions, tokens, options)?;
     Page::new(
         "Profile",
         html! {
@@ -65,6 +66,7 @@ pub(super) async fn page(visit: &Visit) -> Result<Page, Fault> {
                 span { @if visit.is_admin() { "Admin" } @else { "Developer" } }
                 " " span { "since " (when(me.created_at.as_ref(), visit.now)) }
             }
+            @if options.passwords || visit.is_again(PASSWORD) {
             details.card open[visit.is_again(PASSWORD)] {
                 summary { "Change the password" }
                 (visit.form(PASSWORD, "stack", &html! {
@@ -87,6 +89,7 @@ pub(super) async fn page(visit: &Visit) -> Result<Page, Fault> {
                     p.hint { "All your other sessions end." }
                     (button("Change the password", "main"))
                 }))
+            }
             }
             section {
                 h2 #tokens { "Tokens for programs" }
