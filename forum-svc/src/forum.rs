@@ -5,6 +5,7 @@ use std::sync::Arc;
 use jiff::Timestamp;
 use prost::Message;
 use slipway_bus::{Actor, Event, event::Origin};
+use slipway_mentions::mentioned;
 use slipway_proto::events::{
     CommentDeletedEvent, CommentEditedEvent, CommentPostedEvent, CommentRepliedEvent,
     CommentedTask, Payload, UserRef,
@@ -25,10 +26,7 @@ use slipway_store::{
 
 use crate::{
     SERVICE,
-    comment::{
-        Body, Comment, CommentId, Content, PlacedComment, Refusal, Revision, TaskId,
-        mentions::mentioned,
-    },
+    comment::{Body, Comment, CommentId, Content, PlacedComment, Refusal, Revision, TaskId},
     metrics as m,
     reading::Threads as _,
     release::Release,
@@ -213,7 +211,8 @@ impl Forum {
         content: &Content,
         by: &CommandContext,
     ) -> Result<Vec<UserRef>, Fault> {
-        let mut users = self.release.users(mentioned(content), &by.asker).await?;
+        let names = mentioned(content.as_str());
+        let mut users = self.release.users(names, &by.asker).await?;
         users.retain(|user| user.id != by.principal.user_id);
         Ok(users)
     }

@@ -2,7 +2,8 @@
 //!
 //! | to find | look in |
 //! | --- | --- |
-//! | valid comments, who may change them, mentions | [`comment`] (pure) |
+//! | valid comments, who may change them | [`comment`] (pure) |
+//! | mentions in a text | [`slipway_mentions`] (pure) |
 //! | the reading order of threads | [`comment::position`] |
 //! | how threads are read, page by page | [`reading`] |
 //! | how a comment is posted: ask, decide, store | `forum` |

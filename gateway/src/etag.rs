@@ -1,6 +1,8 @@
 //! Entity tags (RFC 9110, 8.8.3): the revision of a resource in quotes; and the conditions
 //! `If-Match` and `If-None-Match` of requests.
 
+use std::hash::{DefaultHasher, Hash as _, Hasher as _};
+
 use axum::{
     Json,
     response::{IntoResponse, Response},
@@ -24,6 +26,17 @@ const NEVER: u64 = i64::MAX as u64;
 /// The entity tag of this revision.
 pub(crate) fn etag(revision: u64) -> String {
     format!("\"{revision}\"")
+}
+
+/// The entity tag of this revision as a caller sees it. `view` is what depends on the caller, and may
+/// change without a new revision; empty if nothing does. `If-Match` reads only the revision.
+pub(crate) fn etag_for(revision: u64, view: &str) -> String {
+    if view.is_empty() {
+        return etag(revision);
+    }
+    let mut hasher = DefaultHasher::new();
+    view.hash(&mut hasher);
+    format!("\"{revision}.{:016x}\"", hasher.finish())
 }
 
 /// An answer with its `ETag`.
@@ -144,9 +157,14 @@ pub(crate) fn if_match(headers: &HeaderMap, least: u64) -> Result<Condition, Fau
     Ok(Condition::At(revisions))
 }
 
-/// The revision in a tag that we issued. Only the exact spelling of the number counts.
+/// The revision in a tag that we issued, without the view of its caller. Only the exact spelling of
+/// the number counts.
 fn revision(opaque: &[u8]) -> Option<u64> {
     let text = std::str::from_utf8(opaque).ok()?;
+    let text = match text.split_once('.') {
+        Some((text, view)) if view.len() == 16 => text,
+        _ => text,
+    };
     let revision: u64 = text.parse().ok()?;
     (revision < NEVER && revision.to_string() == text).then_some(revision)
 }
@@ -220,6 +238,7 @@ mod tests {
             (&["W/\"6\", \"7\""], &[7]),
             (&["\"a,b\", \"7\""], &[7]),
             (&[", \"7\", , \"8\" ,,"], &[8, 7]),
+            (&[&*etag_for(7, "free")], &[7]),
             (&["", "\"7\""], &[7]),
         ] {
             let expected = Condition::At(revisions.to_vec());
@@ -236,12 +255,22 @@ mod tests {
             "\"07\"",
             "\"\"",
             "\"0190c2b8\"",
+            "\"7.\"",
+            "\"7.1\"",
             "\"99999999999999999999\"",
             "W/\"7\", \"x\"",
         ] {
             let expected = Condition::At(vec![NEVER]);
             assert_eq!(condition(&[line]).unwrap(), expected, "{line}");
         }
+    }
+
+    #[test]
+    fn the_view_of_a_caller_makes_another_tag_of_the_same_revision() {
+        assert_eq!(etag_for(7, ""), etag(7));
+        let tags = [etag_for(7, ""), etag_for(7, "a"), etag_for(7, "b")];
+        assert!(tags[0] != tags[1] && tags[1] != tags[2]);
+        assert_eq!(etag_for(7, "a"), tags[1]);
     }
 
     #[test]

@@ -61,6 +61,8 @@ pub(crate) fn router(app: AppState) -> Router {
         notifications: app.notifications(),
         preferences: app.preferences(),
         incidents: app.incidents(),
+        dead_letters: app.dead_letters(),
+        templates: app.templates(),
     };
     let web = Web {
         services,

@@ -73,6 +73,7 @@ use notification::{
     dispatch::{self, Dispatcher, DomainLimits},
     gathering::{self, Rule},
     jobs::EventConsumer,
+    links::LinkSecrets,
     mail::SharedMailer,
     queue::Queue,
     recipients::{self, jobs::RecipientProjection},
@@ -159,6 +160,8 @@ pub struct Dependencies {
     pub bus: SharedBus,
     /// Sends mails.
     pub mailer: SharedMailer,
+    /// Has the secrets of links in mails.
+    pub links: Arc<dyn LinkSecrets>,
     /// Clock for all jobs.
     pub clock: SharedClock,
     /// Runs the consumers, the dispatcher and other jobs.
@@ -233,6 +236,7 @@ impl Config {
         let Dependencies {
             stores,
             mailer,
+            links,
             clock,
             background,
             ..
@@ -260,6 +264,7 @@ impl Config {
             preferences: stores.preferences.clone(),
             mailer: mailer.clone(),
             templates: queue.templates.clone(),
+            links,
             limits: limits.map(Arc::new),
             connections: self.mail_connections,
             clock: clock.clone(),

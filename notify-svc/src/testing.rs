@@ -1,7 +1,10 @@
 //! A mail server for tests and benchmarks: it speaks SMTP on its own port, stores the mails it
-//! accepts, and can be told to fail. Also has harmful templates.
+//! accepts, and can be told to fail. Also has harmful templates, and secrets of links.
 
 pub mod harmful;
+mod links;
+
+pub use links::MadeUpLinks;
 
 use std::{
     collections::{HashMap, VecDeque},

@@ -108,3 +108,18 @@ pub fn task_ids(release: &Value) -> Vec<String> {
 pub fn id(thing: &Value) -> &str {
     thing["id"].as_str().expect("it has an id")
 }
+
+/// A task or release without what it says about the caller: `canStart` and `blockedBy`.
+#[must_use]
+pub fn shared(mut of: Value) -> Value {
+    let Some(fields) = of.as_object_mut() else {
+        return of;
+    };
+    fields.remove("canStart");
+    fields.remove("blockedBy");
+    let tasks = fields.get_mut("tasks").and_then(Value::as_array_mut);
+    for task in tasks.into_iter().flatten() {
+        *task = shared(task.take());
+    }
+    of
+}

@@ -10,13 +10,24 @@ use http::{
 use maud::{Markup, html};
 use slipway_rpc::error::{Fault, Kind};
 
-use crate::{layout, parts::told};
+use crate::{
+    fields::{Fields, label},
+    layout,
+    parts::{title, told},
+};
 
 /// Content security policy of pages: only what comes from this server, and nothing inline. Without
 /// a base element, in no frame, and with forms to this server only.
 const POLICY: HeaderValue = HeaderValue::from_static(
     "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; connect-src 'self'; \
-     worker-src 'self'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'",
+     worker-src 'self'; frame-src 'self'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'",
+);
+
+/// Content security policy of the preview of a mail, which pages show in a frame: nothing runs and
+/// nothing is loaded. Mails have their styles inline.
+const PREVIEW: HeaderValue = HeaderValue::from_static(
+    "sandbox; default-src 'none'; style-src 'unsafe-inline'; form-action 'none'; base-uri 'none'; \
+     frame-ancestors 'self'",
 );
 
 /// Without a referrer, browsers would not say which site sent a form; other sites get none.
@@ -30,6 +41,16 @@ const ACCEPT: HeaderValue = HeaderValue::from_static("accept");
 /// A page with this status.
 pub(crate) fn page(status: StatusCode, page: Markup) -> Response {
     let headers = [(CONTENT_TYPE, HTML), (VARY, ACCEPT)];
+    (status, headers, page.into_string()).into_response()
+}
+
+/// A document for a frame of a page.
+pub(crate) fn preview(status: StatusCode, page: Markup) -> Response {
+    let headers = [
+        (CONTENT_TYPE, HTML),
+        (CONTENT_SECURITY_POLICY, PREVIEW),
+        (X_FRAME_OPTIONS, HeaderValue::from_static("SAMEORIGIN")),
+    ];
     (status, headers, page.into_string()).into_response()
 }
 
@@ -57,10 +78,31 @@ pub(crate) fn redirect(address: &str) -> Response {
 /// A page that says what is wrong.
 #[must_use]
 pub fn refusal(fault: &Fault) -> Response {
-    let title = fault.kind.title();
+    refusal_of(fault, &Fields::default())
+}
+
+/// The same, with what was typed into a form whose page is gone.
+pub(crate) fn refusal_of(fault: &Fault, typed: &Fields) -> Response {
+    let title = title(fault);
+    let typed: Vec<_> = typed
+        .iter()
+        .filter(|(_, value)| !value.trim().is_empty())
+        .filter_map(|(name, value)| Some((label(name)?, value)))
+        .collect();
     let content = html! {
         h1 { (title) }
-        p { (told(fault).detail) }
+        p dir="auto" { (told(fault).detail) }
+        @if !typed.is_empty() {
+            section.card.stack {
+                p { "Nothing of what you typed was stored. You can copy it from here:" }
+                @for (label, value) in typed {
+                    label.field {
+                        span { (label) }
+                        textarea rows="4" readonly dir="auto" { "\n" (value) }
+                    }
+                }
+            }
+        }
         p { a.button href="/" { "Go to my work" } }
     };
     let mut response = refused(fault, page(status(fault), layout::bare(title, &content)));
@@ -103,12 +145,14 @@ pub(crate) async fn with_policy(mut response: Response) -> Response {
 }
 
 fn set_policy(headers: &mut HeaderMap) {
-    let headers_of_pages: [(HeaderName, HeaderValue); 3] = [
+    // A page may tell less of its address.
+    headers.entry(REFERRER_POLICY).or_insert(REFERRER);
+    let headers_of_pages: [(HeaderName, HeaderValue); 2] = [
         (CONTENT_SECURITY_POLICY, POLICY),
-        (REFERRER_POLICY, REFERRER),
         (X_FRAME_OPTIONS, HeaderValue::from_static("DENY")),
     ];
     for (name, value) in headers_of_pages {
-        headers.insert(name, value);
+        // Previews have their own.
+        headers.entry(name).or_insert(value);
     }
 }

@@ -5,6 +5,41 @@ use form_urlencoded::{Serializer, byte_serialize, parse};
 /// The most fields of a form; the largest form of a page has some dozens.
 const MOST: usize = 1_000;
 
+/// The fields that people write into, and what they are called. All others are chosen, or only for
+/// this program.
+const WRITTEN: [(&str, &str); 24] = [
+    ("name", "Name"),
+    ("version", "Version"),
+    ("title", "Title"),
+    ("owner", "Owner"),
+    ("order", "Place in the order"),
+    ("description", "Description"),
+    ("rows", "Tasks"),
+    ("due", "Due"),
+    ("reminder", "Reminder"),
+    ("tags", "Tags"),
+    ("rule", "Recurrence"),
+    ("zone", "Time zone"),
+    ("start", "Quiet from"),
+    ("end", "Quiet until"),
+    ("quiet_zone", "Time zone of the quiet hours"),
+    ("reason", "Reason"),
+    ("content", "Text"),
+    ("subject", "Subject"),
+    ("text", "Plain text"),
+    ("html", "HTML"),
+    ("sample", "Sample"),
+    ("payload", "Payload"),
+    ("username", "Username"),
+    ("email", "Email address"),
+];
+
+/// What a field is called, if people write into it.
+pub(crate) fn label(name: &str) -> Option<&'static str> {
+    let found = WRITTEN.iter().find(|(written, _)| *written == name);
+    found.map(|(_, label)| *label)
+}
+
 /// Names and values, in order.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Fields(Vec<(String, String)>);

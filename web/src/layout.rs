@@ -13,8 +13,12 @@ use crate::{
 pub(crate) fn page(visit: &Visit, title: &str, content: &Markup) -> Markup {
     let place = Place::of(&visit.path);
     let link = |to: &str, text: &str| {
-        let is_here = place == Place::of(to);
-        html! { a href=(to) aria-current=[is_here.then_some("page")] { (text) } }
+        let current = match place {
+            Some(place) if Some(place) == Place::of(to) => Some("page"),
+            Some(place) if place.is_within(to) => Some("true"),
+            _ => None,
+        };
+        html! { a href=(to) aria-current=[current] { (text) } }
     };
     let body = html! {
         header.top {
@@ -36,6 +40,15 @@ pub(crate) fn page(visit: &Visit, title: &str, content: &Markup) -> Markup {
             }
         }
         main #main tabindex="-1" {
+            @if visit.path.starts_with("/admin") {
+                nav.tabs aria-label="Administration" {
+                    (link("/admin/incidents", "Incidents"))
+                    (link("/admin/dead-letters", "Dead letters"))
+                    (link("/admin/templates", "Templates"))
+                    (link("/admin/notifications", "Mails"))
+                    (link("/admin/users", "Accounts"))
+                }
+            }
             (refused(visit.fault()))
             (content)
         }

@@ -11,8 +11,10 @@
 mod actions;
 mod answer;
 mod assets;
+mod diff;
 mod fields;
 mod layout;
+mod markdown;
 mod pages;
 mod parts;
 mod place;
@@ -30,9 +32,11 @@ use slipway_proto::{
     identity::v1::identity_service_client::IdentityServiceClient,
     notify::v1::{
         activity_service_client::ActivityServiceClient,
+        dead_letter_service_client::DeadLetterServiceClient,
         incident_service_client::IncidentServiceClient,
         notification_service_client::NotificationServiceClient,
         preference_service_client::PreferenceServiceClient,
+        template_service_client::TemplateServiceClient,
     },
     release::v1::{
         release_service_client::ReleaseServiceClient, task_service_client::TaskServiceClient,
@@ -76,6 +80,10 @@ pub struct Services {
     pub preferences: PreferenceServiceClient<Link>,
     /// Incidents.
     pub incidents: IncidentServiceClient<Link>,
+    /// Events that could not be handled.
+    pub dead_letters: DeadLetterServiceClient<Link>,
+    /// Templates of mails.
+    pub templates: TemplateServiceClient<Link>,
 }
 
 /// The cookies of a browser.

@@ -8,11 +8,19 @@ use slipway_proto::{
 };
 use slipway_rpc::error::Fault;
 
-use crate::visit::Visit;
+use crate::{
+    times::{self, typed},
+    visit::Visit,
+};
 
 /// A button of a form.
 pub(crate) fn button(text: &str, class: &str) -> Markup {
     html! { button.(class) type="submit" { (text) } }
+}
+
+/// What a form has done.
+pub(crate) fn news(text: &str) -> Markup {
+    html! { section.card.now role="status" { p { (text) } } }
 }
 
 /// A username. Names may be of any script, and must not turn the text around them.
@@ -118,6 +126,43 @@ pub(crate) fn area(label: &str, name: &str, value: &str, rows: u8, required: boo
     }
 }
 
+/// The field for one of several values: the value of each option, and its name.
+pub(crate) fn choice(
+    label: &str,
+    name: &str,
+    options: impl IntoIterator<Item = (&'static str, &'static str)>,
+    chosen: &str,
+) -> Markup {
+    let options: Vec<_> = options.into_iter().collect();
+    let is_known = options.iter().any(|(value, _)| *value == chosen);
+    html! {
+        label.field {
+            span { (label) }
+            select name=(name) {
+                @for (value, text) in options { option value=(value) selected[value == chosen] { (text) } }
+                // An address can have any value.
+                @if !is_known { option value=(chosen) selected { (chosen) } }
+            }
+        }
+    }
+}
+
+/// The field for a time. Without scripts it is in UTC.
+pub(crate) fn moment(label: &str, name: &str, value: &str) -> Markup {
+    let value = typed(value).map_or_else(|| value.to_owned(), times::value);
+    html! {
+        label.field {
+            span { (label) ", " span data-zone="" { "UTC" } }
+            input type="datetime-local" name=(name) value=(value) step="any" data-utc="";
+        }
+    }
+}
+
+/// A link that leads up from a page.
+pub(crate) fn up(to: &str, text: &str) -> Markup {
+    html! { nav.crumbs aria-label="Breadcrumb" { a href=(to) { (text) } } }
+}
+
 /// Why a form was refused, and what stands in the way.
 pub(crate) fn refused(fault: Option<&Fault>) -> Markup {
     let Some(fault) = fault.map(told) else {
@@ -132,7 +177,7 @@ pub(crate) fn refused(fault: Option<&Fault>) -> Markup {
         .collect();
     html! {
         section.card.refusal role="alert" {
-            h2 { (fault.kind.title()) }
+            h2 { (title(&fault)) }
             p dir="auto" { (fault.detail) }
             @if fault.fields.len() > 1 {
                 ul { @for error in &fault.fields { li { (error.field) " " (error.message) } } }
@@ -140,6 +185,42 @@ pub(crate) fn refused(fault: Option<&Fault>) -> Markup {
             @if !tasks.is_empty() {
                 ul { @for task in tasks { li { (named(task)) } } }
             }
+        }
+    }
+}
+
+/// What kind of refusal it is.
+pub(crate) fn title(fault: &Fault) -> &'static str {
+    match is_conflict(fault) {
+        true => "Changed by somebody meanwhile",
+        false => fault.kind.title(),
+    }
+}
+
+/// Whether a form was refused because its thing is not as the form shows it any more.
+pub(crate) fn is_conflict(fault: &Fault) -> bool {
+    fault.code.ends_with("_CHANGED")
+}
+
+/// What is there now, above a form that was refused because somebody changed it meanwhile. The form
+/// has what was typed; `now` has the label, the name and the present value of its fields.
+pub(crate) fn meanwhile(visit: &Visit, action: &str, now: &[(&str, &str, &str)]) -> Markup {
+    if !visit.is_again(action) || !visit.fault().is_some_and(is_conflict) {
+        return html! {};
+    }
+    let other = now
+        .iter()
+        .filter(|(_, name, now)| visit.typed(action, name, now) != *now);
+    html! {
+        div.card {
+            p { "Below is what you typed, not saved yet. It differs from what is there now:" }
+            dl {
+                @for (label, _, now) in other {
+                    dt { (label) }
+                    dd.prose.plain dir="auto" { @if now.is_empty() { "nothing" } @else { (now) } }
+                }
+            }
+            p.hint { "Saving puts what you typed in its place." }
         }
     }
 }
@@ -153,9 +234,17 @@ fn named(task: &Value) -> Markup {
     }
 }
 
-/// A fault with its fields under the names that pages have for them.
+/// A fault as pages tell it: with the names that they have for fields, and without what only
+/// programs know of.
 pub(crate) fn told(fault: &Fault) -> Fault {
-    fault.clone().with_names(label)
+    let mut told = fault.clone().with_names(label);
+    if fault.code == "IDEMPOTENCY_KEY_REUSED" {
+        told.detail =
+            "This form was sent before, with something else in it. That counted, and this was \
+                       not done. To do it too, open the page again and fill in the form once more."
+                .to_owned();
+    }
+    told
 }
 
 /// The name of a field at this path of a service's request, at the beginning of a sentence.
@@ -175,6 +264,10 @@ fn label(path: &str) -> String {
         "login" => "name",
         "content" => "text",
         "due_at" => "due time",
+        "remind_before_minutes" => "reminder",
+        "edited_payload" => "payload",
+        "sample_json" => "sample",
+        "event_type" => "type",
         other => return format!("{row}{}", other.replace('_', " ")),
     };
     row + name

@@ -1,20 +1,29 @@
 //! The addresses of pages.
 
 /// The routes of all pages.
-pub(crate) const ROUTES: [&str; 14] = [
+pub(crate) const ROUTES: [&str; 23] = [
     "/",
     "/sign-in",
     "/sign-up",
+    "/password/forgot",
+    "/password/reset",
+    "/invitation",
     "/releases",
     "/releases/{id}",
     "/tasks/{id}",
     "/tasks/{id}/comments",
     "/activity",
     "/notifications",
+    "/notifications/{id}",
     "/preferences",
     "/profile",
     "/assistant",
     "/admin/incidents",
+    "/admin/dead-letters",
+    "/admin/dead-letters/{id}",
+    "/admin/templates",
+    "/admin/templates/{type}",
+    "/admin/notifications",
     "/admin/users",
 ];
 
@@ -25,18 +34,31 @@ pub(crate) enum Place<'a> {
     Home,
     SignIn,
     SignUp,
+    ForgotPassword,
+    /// To set another password with the link of a mail.
+    ResetPassword,
+    /// To set the first password with the link of a mail.
+    Invitation,
     Releases,
     Release(&'a str),
     /// A task, with its discussion.
     Task(&'a str),
     Activity,
     Notifications,
+    Notification(&'a str),
     /// What is mailed, and when.
     Preferences,
     Assistant,
     /// The account of the visitor.
     Profile,
     Incidents,
+    DeadLetters,
+    DeadLetter(&'a str),
+    Templates,
+    /// The templates of a type.
+    Template(&'a str),
+    /// The notifications of everybody.
+    AllNotifications,
     /// The accounts of everybody.
     Accounts,
 }
@@ -50,6 +72,9 @@ impl<'a> Place<'a> {
             [Some(""), None, ..] => Self::Home,
             [Some("sign-in"), None, ..] => Self::SignIn,
             [Some("sign-up"), None, ..] => Self::SignUp,
+            [Some("password"), Some("forgot"), None, _] => Self::ForgotPassword,
+            [Some("password"), Some("reset"), None, _] => Self::ResetPassword,
+            [Some("invitation"), None, ..] => Self::Invitation,
             [Some("releases"), None, ..] => Self::Releases,
             [Some("releases"), Some(id), None, _] if !id.is_empty() => Self::Release(id),
             // A list of the API.
@@ -58,18 +83,62 @@ impl<'a> Place<'a> {
             [Some("tasks"), Some(id), Some("comments"), None] if !id.is_empty() => Self::Task(id),
             [Some("activity"), None, ..] => Self::Activity,
             [Some("notifications"), None, ..] => Self::Notifications,
+            [Some("notifications"), Some(id), None, _] if !id.is_empty() => Self::Notification(id),
             [Some("preferences"), None, ..] => Self::Preferences,
             [Some("assistant"), None, ..] => Self::Assistant,
             [Some("profile"), None, ..] => Self::Profile,
-            [Some("admin"), Some("incidents"), None, _] => Self::Incidents,
-            [Some("admin"), Some("users"), None, _] => Self::Accounts,
+            [Some("admin"), rest @ ..] => return Self::of_admin(&rest),
             _ => return None,
         })
     }
 
+    /// The page at this path below `/admin`.
+    fn of_admin(parts: &[Option<&'a str>]) -> Option<Self> {
+        Some(match *parts {
+            [Some("incidents"), None, _] => Self::Incidents,
+            [Some("dead-letters"), None, _] => Self::DeadLetters,
+            [Some("dead-letters"), Some(id), None] if !id.is_empty() => Self::DeadLetter(id),
+            [Some("templates"), None, _] => Self::Templates,
+            [Some("templates"), Some(kind), None] if !kind.is_empty() => Self::Template(kind),
+            [Some("notifications"), None, _] => Self::AllNotifications,
+            [Some("users"), None, _] => Self::Accounts,
+            _ => return None,
+        })
+    }
+
+    /// Whether it is a part of what the page at this path shows: a task belongs to the releases.
+    pub(crate) fn is_within(self, path: &str) -> bool {
+        match self {
+            Self::Release(_) | Self::Task(_) => path == "/releases",
+            Self::Notification(_) => path == "/notifications",
+            Self::DeadLetter(_) => path == "/admin/dead-letters",
+            Self::Template(_) => path == "/admin/templates",
+            _ => false,
+        }
+    }
+
+    /// The id of its thing, if it has one that is a UUID, and what its thing is called.
+    pub(crate) fn thing(self) -> Option<(&'a str, &'static str)> {
+        match self {
+            Self::Release(id) => Some((id, "release")),
+            Self::Task(id) => Some((id, "task")),
+            Self::Notification(id) => Some((id, "notification")),
+            Self::DeadLetter(id) => Some((id, "dead letter")),
+            _ => None,
+        }
+    }
+
     /// Whether it is for visitors who are not signed in.
     pub(crate) fn is_public(self) -> bool {
-        matches!(self, Self::SignIn | Self::SignUp)
+        matches!(self, Self::SignIn | Self::SignUp) || self.is_for_everybody()
+    }
+
+    /// Whether it is for whoever has its address, signed in or not.
+    pub(crate) fn is_for_everybody(self) -> bool {
+        matches!(
+            self,
+            Self::ForgotPassword | Self::ResetPassword | Self::Invitation
+        )
     }
 }
 
@@ -116,7 +185,9 @@ mod tests {
             "/auth/me",
             "/.well-known/jwks.json",
             "/activity/stream",
-            "/admin/dead-letters",
+            "/admin/dead-letters/",
+            "/admin/dead-letters/1/replay",
+            "/admin/templates/task.assigned/versions",
             "/admin/users/1",
             "//",
             "/releases//",
@@ -144,6 +215,7 @@ mod tests {
             "https://evil.example",
             "javascript:alert(1)",
             "/sign-in",
+            "/password/reset?token=x",
             "/auth/me",
             "/releases\r\nx: y",
             "/releases?\u{e9}",

@@ -2,11 +2,13 @@
 
 use std::time::Duration;
 
-use jiff::{SignedDuration, Timestamp, tz::TimeZone};
+use jiff::{SignedDuration, Timestamp, civil::DateTime, tz::TimeZone};
 use maud::{Markup, html};
 use prost_types::Timestamp as ProtoTime;
-use slipway_proto::time::from_proto;
+use slipway_proto::time::{from_proto, to_proto};
 use slipway_rpc::error::Fault;
+
+use crate::fields::Fields;
 
 /// A time of a service's answer; `None` if it is absent.
 pub(crate) fn read(time: Option<&ProtoTime>) -> Option<Timestamp> {
@@ -29,6 +31,40 @@ pub(crate) fn when(time: Option<&ProtoTime>, now: Timestamp) -> Markup {
     };
     html! {
         time datetime=(time.to_string()) title=(full(time)) { (near(time, now)) }
+    }
+}
+
+/// A time as the value of a field for one, in UTC.
+pub(crate) fn value(time: Timestamp) -> String {
+    let form = match time.as_second() % 60 {
+        0 => "%Y-%m-%dT%H:%M",
+        _ => "%Y-%m-%dT%H:%M:%S",
+    };
+    time.to_zoned(TimeZone::UTC).strftime(form).to_string()
+}
+
+/// The time in a field. Browsers without scripts send it without an offset: it is in UTC.
+pub(crate) fn typed(text: &str) -> Option<Timestamp> {
+    let utc = |time: DateTime| time.to_zoned(TimeZone::UTC);
+    let time = text.parse::<DateTime>().ok();
+    let time = time.and_then(|time| utc(time).ok());
+    text.parse()
+        .ok()
+        .or_else(|| time.map(|time| time.timestamp()))
+}
+
+/// The time in the field with this name, which is `path` in the service's request; `None` if it is
+/// empty.
+///
+/// # Errors
+/// If it is not a time.
+pub(crate) fn sent(fields: &Fields, name: &str, path: &str) -> Result<Option<ProtoTime>, Fault> {
+    let Some(text) = fields.filled(name) else {
+        return Ok(None);
+    };
+    match typed(text.trim()) {
+        Some(time) => Ok(Some(to_proto(time))),
+        None => Err(Fault::invalid_field(path, "must be a day and a time")),
     }
 }
 
@@ -75,6 +111,29 @@ pub(crate) fn length(duration: SignedDuration) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_field_for_a_time_has_what_was_typed_into_it() {
+        let time: Timestamp = "2026-03-10T12:00:00Z".parse().unwrap();
+        assert_eq!(value(time), "2026-03-10T12:00");
+        assert_eq!(
+            value("2026-03-10T12:00:30.5Z".parse().unwrap()),
+            "2026-03-10T12:00:30"
+        );
+        for text in [
+            "2026-03-10T12:00",
+            "2026-03-10T12:00:00.000Z",
+            "2026-03-10T13:00:00+01:00",
+        ] {
+            assert_eq!(typed(text), Some(time), "{text}");
+        }
+        for text in ["", "tomorrow", "2026-02-30T12:00"] {
+            assert_eq!(typed(text), None, "{text}");
+        }
+        let fields = Fields::parse(b"due=&from=soon");
+        assert_eq!(sent(&fields, "due", "due_at"), Ok(None));
+        assert!(sent(&fields, "from", "filter.from").is_err());
+    }
 
     #[test]
     fn times_are_relative_while_they_are_near() {

@@ -135,6 +135,12 @@ impl Visit {
         again.map_or(otherwise, |again| again.fields.get(name))
     }
 
+    /// What was typed into the form that was refused.
+    pub(crate) fn typed_fields(&self) -> Fields {
+        let fields = self.again.as_ref().map(|again| again.fields.clone());
+        fields.unwrap_or_default()
+    }
+
     /// Whether a box of the form with this action was ticked, if the form was refused.
     pub(crate) fn ticked(&self, action: &str, name: &str, value: &str, otherwise: bool) -> bool {
         let again = self.again.as_ref().filter(|again| again.action == action);

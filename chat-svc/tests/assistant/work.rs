@@ -181,6 +181,7 @@ fake! { ReleaseService for FakeReleases:
         let found = releases.values().flatten().find(|release| release.id == *id);
         Ok(Response::new(GetReleaseResponse {
             release: found.cloned(),
+            readiness: Vec::new(),
         }))
     }
 }

@@ -3,13 +3,11 @@
 //! | to find | look in |
 //! | --- | --- |
 //! | the limits of a text, and its excerpt | [`content`] |
-//! | mentions in a text | [`mentions`] |
 //! | how a comment counts its replies | [`placed`] |
 //! | the reading order of threads of any depth | [`position`] |
 //! | why a command is refused | [`refusal`] |
 
 pub mod content;
-pub mod mentions;
 pub mod placed;
 pub mod position;
 pub mod refusal;

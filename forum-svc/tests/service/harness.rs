@@ -23,14 +23,16 @@ use slipway_proto::{
         CreateTokenRequest, CreateTokenResponse, EndAllSessionsRequest, EndAllSessionsResponse,
         EndSessionRequest, EndSessionResponse, ExchangeSessionRequest, ExchangeSessionResponse,
         ExchangeTokenRequest, ExchangeTokenResponse, GetAccountRequest, GetAccountResponse,
-        GetJwksRequest, GetJwksResponse, GetMeRequest, GetMeResponse, ListAccountsRequest,
-        ListAccountsResponse, ListSessionsRequest, ListSessionsResponse, ListTokensRequest,
-        ListTokensResponse, ListUsersRequest, ListUsersResponse, LoginRequest, LoginResponse,
-        LogoutRequest, LogoutResponse, RefreshSessionRequest, RefreshSessionResponse,
-        RegisterRequest, RegisterResponse, ResolveUsersRequest, ResolveUsersResponse,
-        RevokeTokenRequest, RevokeTokenResponse, StartBrowserSessionRequest,
-        StartBrowserSessionResponse, UpdateAccountRequest, UpdateAccountResponse, User,
-        WatchEndedSessionsRequest, WatchEndedSessionsResponse,
+        GetJwksRequest, GetJwksResponse, GetMeRequest, GetMeResponse, IssueLinkSecretRequest,
+        IssueLinkSecretResponse, ListAccountsRequest, ListAccountsResponse, ListSessionsRequest,
+        ListSessionsResponse, ListTokensRequest, ListTokensResponse, ListUsersRequest,
+        ListUsersResponse, LoginRequest, LoginResponse, LogoutRequest, LogoutResponse,
+        RefreshSessionRequest, RefreshSessionResponse, RegisterRequest, RegisterResponse,
+        RequestPasswordResetRequest, RequestPasswordResetResponse, ResetPasswordRequest,
+        ResetPasswordResponse, ResolveUsersRequest, ResolveUsersResponse, RevokeTokenRequest,
+        RevokeTokenResponse, SendAccountLinkRequest, SendAccountLinkResponse,
+        StartBrowserSessionRequest, StartBrowserSessionResponse, UpdateAccountRequest,
+        UpdateAccountResponse, User, WatchEndedSessionsRequest, WatchEndedSessionsResponse,
         identity_service_server::{IdentityService, IdentityServiceServer},
     },
     release::v1::{
@@ -129,7 +131,10 @@ fake! { TaskService for Release:
             assignee: Some(user_ref(ADA, "ada")),
             ..Task::default()
         });
-        Ok(Response::new(GetTaskResponse { task }))
+        Ok(Response::new(GetTaskResponse {
+            task,
+            readiness: None,
+        }))
     }
 }
 
@@ -144,6 +149,10 @@ fake! { IdentityService for Release:
     list_sessions(ListSessionsRequest) -> ListSessionsResponse
     end_session(EndSessionRequest) -> EndSessionResponse
     change_password(ChangePasswordRequest) -> ChangePasswordResponse
+    request_password_reset(RequestPasswordResetRequest) -> RequestPasswordResetResponse
+    reset_password(ResetPasswordRequest) -> ResetPasswordResponse
+    send_account_link(SendAccountLinkRequest) -> SendAccountLinkResponse
+    issue_link_secret(IssueLinkSecretRequest) -> IssueLinkSecretResponse
     list_accounts(ListAccountsRequest) -> ListAccountsResponse
     get_account(GetAccountRequest) -> GetAccountResponse
     create_account(CreateAccountRequest) -> CreateAccountResponse

@@ -19,6 +19,8 @@ use crate::extract::{given, parsed, trimmed};
 pub(crate) enum AccountState {
     /// It can sign in.
     Active,
+    /// It was invited, and has no password yet.
+    Invited,
     /// An admin has disabled it: it cannot sign in, and gets no new tasks.
     Disabled,
 }
@@ -28,6 +30,7 @@ impl AccountState {
         match state {
             v1::AccountState::Unspecified => None,
             v1::AccountState::Active => Some(Self::Active),
+            v1::AccountState::Invited => Some(Self::Invited),
             v1::AccountState::Disabled => Some(Self::Disabled),
         }
     }
@@ -37,6 +40,7 @@ impl AccountState {
         let state = match state {
             None => v1::AccountState::Unspecified,
             Some(Self::Active) => v1::AccountState::Active,
+            Some(Self::Invited) => v1::AccountState::Invited,
             Some(Self::Disabled) => v1::AccountState::Disabled,
         };
         state.into()
@@ -49,8 +53,9 @@ impl FromStr for AccountState {
     fn from_str(text: &str) -> Result<Self, Self::Err> {
         match text {
             "ACTIVE" => Ok(Self::Active),
+            "INVITED" => Ok(Self::Invited),
             "DISABLED" => Ok(Self::Disabled),
-            _ => Err("must be ACTIVE or DISABLED"),
+            _ => Err("must be ACTIVE, INVITED or DISABLED"),
         }
     }
 }
@@ -80,7 +85,7 @@ impl TryFrom<v1::Account> for ManagedAccount {
     }
 }
 
-/// An account for somebody else.
+/// An account for somebody else: with a password, or with `invite`.
 #[derive(Deserialize, ToSchema)]
 #[schema(as = NewUser)]
 #[serde(deny_unknown_fields)]
@@ -90,8 +95,13 @@ pub(crate) struct NewAccount {
     username: String,
     #[schema(format = "email")]
     email: String,
+    /// Required without `invite`, refused with it.
     #[schema(min_length = 8, max_length = 128, format = Password)]
-    password: String,
+    password: Option<String>,
+    /// Whether the account gets no password, but a mail with a link to set one. `false` if left out.
+    #[serde(default, deserialize_with = "given")]
+    #[schema(nullable = false)]
+    invite: Option<bool>,
     /// `DEVELOPER` if left out.
     role: Option<Role>,
 }
@@ -101,7 +111,8 @@ impl From<NewAccount> for v1::CreateAccountRequest {
         Self {
             username: account.username,
             email: account.email,
-            password: account.password,
+            password: account.password.unwrap_or_default(),
+            invite: account.invite.unwrap_or_default(),
             role: Role::number(account.role),
         }
     }

@@ -47,9 +47,11 @@ pub(crate) use notification::{AllNotificationsQuery, Notification, Notifications
 pub(crate) use paging::{NoConditions, OutOfBounds, Page, Paging};
 pub(crate) use preference::Preferences;
 pub(crate) use proto::{Malformed, required};
-pub(crate) use release::{NewRelease, Release, ReleaseChange, ReleaseQuery, ReleaseSummary};
+pub(crate) use release::{
+    NewRelease, Release, ReleaseChange, ReleaseQuery, ReleaseSummary, ReleaseView,
+};
 pub(crate) use session::{SessionsOfMine, StartedSession};
-pub(crate) use task::{MyTask, NewTask, Task};
+pub(crate) use task::{NewTask, Task, TaskView};
 pub(crate) use task_change::{Pause, TaskChange};
 pub(crate) use task_list::{MyTasksQuery, TasksQuery};
 pub(crate) use template::{
@@ -57,8 +59,8 @@ pub(crate) use template::{
 };
 pub(crate) use token::{CreatedToken, NewToken, ProgramToken, TokensOfMine};
 pub(crate) use user::{
-    Account, BrowserSession, Colleague, Credentials, PasswordChange, Refresh, Registration,
-    Session, UserRef, UsersQuery,
+    Account, BrowserSession, Colleague, Credentials, ForgottenPassword, PasswordChange,
+    PasswordReset, Refresh, Registration, Session, UserRef, UsersQuery,
 };
 
 use std::{fmt, str::FromStr};

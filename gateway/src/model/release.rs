@@ -9,7 +9,7 @@ use slipway_rpc::error::Fault;
 use utoipa::{IntoParams, ToSchema};
 
 use super::{
-    Id, Malformed, NewTask, Paging, Task, UserRef,
+    Id, Malformed, NewTask, Paging, Task, TaskView, UserRef,
     proto::{self, required},
 };
 use crate::extract::{given, parsed};
@@ -131,6 +131,41 @@ impl TryFrom<v1::Release> for Release {
                 .into_iter()
                 .map(Task::try_from)
                 .collect::<Result<_, _>>()?,
+        })
+    }
+}
+
+/// A release as the caller sees it: with which of its tasks they could start.
+#[derive(Debug, Serialize, ToSchema)]
+pub(crate) struct ReleaseView {
+    #[serde(flatten)]
+    pub(crate) summary: ReleaseSummary,
+    /// In order.
+    tasks: Vec<TaskView>,
+}
+
+impl ReleaseView {
+    /// What of it depends on the caller, and may change without a new revision.
+    pub(crate) fn view(&self) -> String {
+        let tasks = self.tasks.iter().filter_map(TaskView::view);
+        tasks.collect()
+    }
+}
+
+impl TryFrom<v1::GetReleaseResponse> for ReleaseView {
+    type Error = Malformed;
+
+    fn try_from(answer: v1::GetReleaseResponse) -> Result<Self, Malformed> {
+        let mut release = required("release", answer.release)?;
+        let tasks = std::mem::take(&mut release.tasks);
+        let mut readiness = answer.readiness.into_iter();
+        let tasks = tasks.into_iter().map(|task| {
+            let readiness = required("readiness of each task", readiness.next())?;
+            TaskView::of(task, readiness)
+        });
+        Ok(Self {
+            tasks: tasks.collect::<Result<_, _>>()?,
+            summary: release.try_into()?,
         })
     }
 }

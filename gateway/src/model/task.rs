@@ -308,27 +308,56 @@ impl TryFrom<v1::Blocker> for Blocker {
     }
 }
 
-/// One of the caller's tasks, with its blocker.
+/// A task as the caller sees it: whether they could start it, and what blocks it.
 #[derive(Debug, Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
-pub(crate) struct MyTask {
+pub(crate) struct TaskView {
     #[serde(flatten)]
-    task: Task,
-    /// Whether it could be started now.
+    pub(crate) task: Task,
+    /// Whether the caller could start it now; `false` for tasks of others.
     can_start: bool,
-    /// Why it cannot be started; `null` if it can be, or has been started.
+    /// Why it cannot be started. The task before it is named to everybody; the caller's own task in
+    /// process only for tasks of the caller. `null` if nothing blocks it, or it has been started.
     #[schema(required)]
     blocked_by: Option<Blocker>,
 }
 
-impl TryFrom<v1::MyTask> for MyTask {
+impl TaskView {
+    /// A task with its readiness for the caller.
+    pub(crate) fn of(task: v1::Task, readiness: v1::Readiness) -> Result<Self, Malformed> {
+        Ok(Self {
+            task: task.try_into()?,
+            can_start: readiness.can_start,
+            blocked_by: readiness.blocked_by.map(Blocker::try_from).transpose()?,
+        })
+    }
+
+    /// What of it depends on the caller and not only on its release, if anything does.
+    pub(super) fn view(&self) -> Option<String> {
+        match &self.blocked_by {
+            None => self.can_start.then(|| "free".to_owned()),
+            Some(by) if by.code == "DEVELOPER_BUSY" => {
+                let TaskReference {
+                    id,
+                    title,
+                    release_name,
+                    ..
+                } = &by.task;
+                Some(format!("{id} {title} {release_name}"))
+            }
+            Some(_) => None,
+        }
+    }
+}
+
+impl TryFrom<v1::MyTask> for TaskView {
     type Error = Malformed;
 
     fn try_from(mine: v1::MyTask) -> Result<Self, Malformed> {
-        Ok(Self {
-            task: required("task", mine.task)?.try_into()?,
+        let readiness = v1::Readiness {
             can_start: mine.can_start,
-            blocked_by: mine.blocked_by.map(Blocker::try_from).transpose()?,
-        })
+            blocked_by: mine.blocked_by,
+        };
+        Self::of(required("task", mine.task)?, readiness)
     }
 }

@@ -13,7 +13,7 @@ use super::{
     Id, Malformed, Paging,
     proto::{self, required},
 };
-use crate::extract::trimmed;
+use crate::extract::{given, trimmed};
 
 /// The role of an account.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
@@ -266,30 +266,77 @@ pub(crate) struct Credentials {
     password: String,
 }
 
+/// The one of the two that is given.
+fn login(username: Option<String>, email: Option<String>) -> Result<String, Fault> {
+    let (field, login) = match (username, email) {
+        (Some(username), None) => ("username", username),
+        (None, Some(email)) => ("email", email),
+        _ => {
+            return Err(Fault::invalid_field(
+                "username",
+                "or email must be given: exactly one of the two",
+            ));
+        }
+    };
+    // Validated here, because the service has one field for both and could not name the right one
+    // in an error.
+    if is_blank(&login) || login.trim().len() > MAX_LOGIN {
+        let message = format!("must have 1 to {MAX_LOGIN} characters");
+        return Err(Fault::invalid_field(field, message));
+    }
+    Ok(login)
+}
+
 impl TryFrom<Credentials> for v1::LoginRequest {
     type Error = Fault;
 
     fn try_from(credentials: Credentials) -> Result<Self, Fault> {
-        let (field, login) = match (credentials.username, credentials.email) {
-            (Some(username), None) => ("username", username),
-            (None, Some(email)) => ("email", email),
-            _ => {
-                return Err(Fault::invalid_field(
-                    "username",
-                    "or email must be given: exactly one of the two",
-                ));
-            }
-        };
-        // Validated here, because the service has one field for both and could not name the right
-        // one in an error.
-        if is_blank(&login) || login.trim().len() > MAX_LOGIN {
-            let message = format!("must have 1 to {MAX_LOGIN} characters");
-            return Err(Fault::invalid_field(field, message));
-        }
         Ok(Self {
-            login,
+            login: login(credentials.username, credentials.email)?,
             password: credentials.password,
         })
+    }
+}
+
+/// Whose password was forgotten. Exactly one of `username` and `email` is given.
+#[derive(Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct ForgottenPassword {
+    username: Option<String>,
+    email: Option<String>,
+}
+
+impl TryFrom<ForgottenPassword> for v1::RequestPasswordResetRequest {
+    type Error = Fault;
+
+    fn try_from(forgotten: ForgottenPassword) -> Result<Self, Fault> {
+        let login = login(forgotten.username, forgotten.email)?;
+        Ok(Self { login })
+    }
+}
+
+/// A password that is set by the link of a mail.
+#[derive(Deserialize, ToSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub(crate) struct PasswordReset {
+    /// From the link.
+    token: String,
+    /// By the rules for a new account.
+    #[schema(min_length = 8, max_length = 128, format = Password)]
+    new_password: String,
+    /// Whether the tokens for programs are revoked too. `false` if left out.
+    #[serde(default, deserialize_with = "given")]
+    #[schema(nullable = false)]
+    revoke_tokens: Option<bool>,
+}
+
+impl From<PasswordReset> for v1::ResetPasswordRequest {
+    fn from(reset: PasswordReset) -> Self {
+        Self {
+            secret: reset.token,
+            new_password: reset.new_password,
+            revoke_tokens: reset.revoke_tokens.unwrap_or_default(),
+        }
     }
 }
 

@@ -2,7 +2,7 @@
 
 use axum::{Json, extract::State, response::IntoResponse};
 use http::{StatusCode, header::LOCATION};
-use slipway_proto::identity::v1::GetAccountRequest;
+use slipway_proto::identity::v1::{GetAccountRequest, LinkPurpose, SendAccountLinkRequest};
 use utoipa_axum::{router::OpenApiRouter, routes};
 
 use super::document::{ForAdmins, Repeatable};
@@ -17,6 +17,8 @@ pub(super) fn routes() -> OpenApiRouter<AppState> {
     OpenApiRouter::new()
         .routes(routes!(list, create))
         .routes(routes!(get, update))
+        .routes(routes!(invite))
+        .routes(routes!(reset))
 }
 
 /// All accounts by username, also disabled ones.
@@ -45,6 +47,9 @@ async fn list(
 }
 
 /// Creates an account for somebody else, also while registration is closed.
+///
+/// With `invite` it has no password: its owner gets a mail with a link, which works once, for 7 days,
+/// and sets one by `POST /auth/password/reset`.
 #[utoipa::path(
     post,
     path = "/admin/users",
@@ -143,4 +148,67 @@ async fn update(
     let request = caller.outbound.request(change.of(id));
     let answer = app.identity().update_account(request).await?.into_inner();
     Ok(Json(required("account", answer.account)?.try_into()?))
+}
+
+/// Mails the invitation of an account again. The link of the earlier mail does not work any more.
+#[utoipa::path(
+    post,
+    path = "/admin/users/{id}/invite",
+    operation_id = "inviteAgain",
+    tag = "administration",
+    params(("id" = Id, Path, description = "Id of the account")),
+    responses(
+        (status = 202, description = "It will be mailed", body = ManagedAccount),
+        (status = 403, description = "`ADMIN_REQUIRED`, `ACCOUNT_DISABLED`"),
+        (status = 404, description = "`USER_NOT_FOUND`"),
+        (status = 409, description = "`NOT_INVITED`: it has a password"),
+    ),
+    security(("bearer" = []), ("cookie" = [])),
+)]
+async fn invite(
+    State(app): State<AppState>,
+    caller: Caller,
+    PathId(id): PathId,
+) -> Result<(StatusCode, Json<ManagedAccount>), Problem> {
+    mail(&app, &caller, id, LinkPurpose::Invitation).await
+}
+
+/// Mails a link that sets another password of an account. It works once, for 30 minutes. The password
+/// until now stays valid until then.
+#[utoipa::path(
+    post,
+    path = "/admin/users/{id}/reset",
+    operation_id = "mailPasswordReset",
+    tag = "administration",
+    params(("id" = Id, Path, description = "Id of the account")),
+    responses(
+        (status = 202, description = "It will be mailed", body = ManagedAccount),
+        (status = 403, description = "`ADMIN_REQUIRED`, `ACCOUNT_DISABLED`"),
+        (status = 404, description = "`USER_NOT_FOUND`"),
+        (status = 409, description = "`NO_PASSWORD`: it signs in without one"),
+    ),
+    security(("bearer" = []), ("cookie" = [])),
+)]
+async fn reset(
+    State(app): State<AppState>,
+    caller: Caller,
+    PathId(id): PathId,
+) -> Result<(StatusCode, Json<ManagedAccount>), Problem> {
+    mail(&app, &caller, id, LinkPurpose::ResetPassword).await
+}
+
+/// Has a link mailed to an account.
+async fn mail(
+    app: &AppState,
+    caller: &Caller,
+    id: Id,
+    purpose: LinkPurpose,
+) -> Result<(StatusCode, Json<ManagedAccount>), Problem> {
+    let request = caller.outbound.request(SendAccountLinkRequest {
+        account_id: id.to_string(),
+        purpose: purpose.into(),
+    });
+    let answer = app.identity().send_account_link(request).await?;
+    let account = required("account", answer.into_inner().account)?;
+    Ok((StatusCode::ACCEPTED, Json(account.try_into()?)))
 }

@@ -15,6 +15,7 @@ mod document;
 mod events;
 mod incidents;
 mod notifications;
+mod passwords;
 mod patterns;
 mod preferences;
 mod releases;
@@ -45,6 +46,7 @@ pub(crate) fn router(app: AppState) -> Router {
     let (api, mut document) = OpenApiRouter::with_openapi(document::Document::openapi())
         .merge(auth::routes())
         .merge(sessions::routes())
+        .merge(passwords::routes())
         .merge(tokens::routes())
         .merge(users::routes())
         .merge(accounts::routes())

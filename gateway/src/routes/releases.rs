@@ -18,11 +18,11 @@ use utoipa_axum::{router::OpenApiRouter, routes};
 use super::document::{ForAdmins, Repeatable};
 use crate::{
     app::AppState,
-    etag::{Tagged, etag, has_tag, if_match},
+    etag::{Tagged, etag_for, has_tag, if_match},
     extract::{Caller, ListParams, PathId, Payload},
     model::{
         Id, NewRelease, NewTask, Page, Paging, Release, ReleaseChange, ReleaseQuery,
-        ReleaseSummary, Task, required,
+        ReleaseSummary, ReleaseView, Task, required,
     },
     problem::Problem,
 };
@@ -104,7 +104,10 @@ async fn list(
     Ok(Json(Page::new(answer.releases, answer.next_page_token)?))
 }
 
-/// One release with its tasks in order.
+/// One release with its tasks in order, and which of them the caller could start.
+///
+/// `canStart` and `blockedBy` of the tasks are the caller's view: they also depend on the caller's
+/// task in process in any release. The `ETag` covers both, the revision and this view.
 #[utoipa::path(
     get,
     path = "/releases/{id}",
@@ -118,8 +121,8 @@ async fn list(
         (
             status = 200,
             description = "The release",
-            body = Release,
-            headers(("ETag" = String, description = "Its revision")),
+            body = ReleaseView,
+            headers(("ETag" = String, description = "Its revision and what the caller could start")),
         ),
         (status = 304, description = "Not changed"),
         (status = 404, description = "`RELEASE_NOT_FOUND`"),
@@ -136,8 +139,8 @@ async fn get(
         .outbound
         .request(GetReleaseRequest { id: id.to_string() });
     let answer = app.releases().get_release(request).await?.into_inner();
-    let release = Release::try_from(required("release", answer.release)?)?;
-    let tag = etag(release.summary.revision);
+    let release = ReleaseView::try_from(answer)?;
+    let tag = etag_for(release.summary.revision, &release.view());
     let known = has_tag(&headers, &tag);
     let validators = [(ETAG, tag)];
     Ok(if known {

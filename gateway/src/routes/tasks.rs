@@ -14,7 +14,7 @@ use crate::{
     etag::{Tagged, if_match},
     extract::{Caller, ListParams, PathId, Payload},
     model::{
-        Id, MyTask, MyTasksQuery, Page, Paging, Pause, Task, TaskChange, TasksQuery, required,
+        Id, MyTasksQuery, Page, Paging, Pause, Task, TaskChange, TaskView, TasksQuery, required,
     },
     problem::Problem,
 };
@@ -61,20 +61,23 @@ async fn list(
     operation_id = "listMyTasks",
     tag = "tasks",
     params(MyTasksQuery, Paging),
-    responses((status = 200, description = "A page of tasks", body = Page<MyTask>)),
+    responses((status = 200, description = "A page of tasks", body = Page<TaskView>)),
     security(("bearer" = []), ("cookie" = [])),
 )]
 async fn mine(
     State(app): State<AppState>,
     caller: Caller,
     ListParams(query, paging): ListParams<MyTasksQuery>,
-) -> Result<Json<Page<MyTask>>, Problem> {
+) -> Result<Json<Page<TaskView>>, Problem> {
     let request = caller.outbound.request(query.page(paging));
     let answer = app.tasks().list_my_tasks(request).await?.into_inner();
     Ok(Json(Page::new(answer.tasks, answer.next_page_token)?))
 }
 
-/// One task.
+/// One task, and whether the caller could start it.
+///
+/// `canStart` and `blockedBy` are the caller's view. They also depend on the caller's task in process
+/// in any release, so they can change while the `ETag` stays.
 #[utoipa::path(
     get,
     path = "/tasks/{id}",
@@ -85,7 +88,7 @@ async fn mine(
         (
             status = 200,
             description = "The task",
-            body = Task,
+            body = TaskView,
             headers(("ETag" = String, description = "Its revision, for `If-Match`")),
         ),
         (status = 404, description = "`TASK_NOT_FOUND`"),
@@ -96,12 +99,17 @@ async fn get(
     State(app): State<AppState>,
     caller: Caller,
     PathId(id): PathId,
-) -> Result<Tagged<Task>, Problem> {
+) -> Result<Tagged<TaskView>, Problem> {
     let request = caller
         .outbound
         .request(GetTaskRequest { id: id.to_string() });
     let answer = app.tasks().get_task(request).await?.into_inner();
-    tagged(answer.task)
+    let readiness = required("readiness", answer.readiness)?;
+    let body = TaskView::of(required("task", answer.task)?, readiness)?;
+    Ok(Tagged {
+        revision: body.task.revision,
+        body,
+    })
 }
 
 /// Changes a task, by an admin; its assignee may change `remindBeforeMinutes`.

@@ -272,6 +272,8 @@ fn sentence(data: &EventData, who: &Who<'_>) -> Option<(String, Vec<Uuid>)> {
         | E::TokenCreated(_)
         | E::TokenRevoked(_)
         | E::PasswordChanged(_)
+        | E::PasswordResetRequested(_)
+        | E::UserInvited(_)
         | E::UserDisabled(_)
         | E::UserEnabled(_)
         | E::UserRoleChanged(_) => return None,

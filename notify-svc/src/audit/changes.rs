@@ -59,6 +59,8 @@ pub fn of(entry: &Entry) -> Vec<FieldChange> {
         | E::TokenCreated(_)
         | E::TokenRevoked(_)
         | E::PasswordChanged(_)
+        | E::PasswordResetRequested(_)
+        | E::UserInvited(_)
         | E::ReleaseCreated(_)
         | E::ReleaseReady(_)
         | E::ReleaseDeleted(_)

@@ -7,10 +7,12 @@
 //! | `release.ready` | the admin who planned the release |
 //! | `comment.posted` | the users mentioned; as `task.commented` the task's owner |
 //! | `comment.replied` | the author of the parent comment, and the users mentioned; as `task.commented` the task's owner |
+//! | `user.reset_requested`, `user.invited` | the address of the account |
 //! | `notification.requested`, announced by another program | the users it names |
 //!
 //! Each user gets one notification for an event, for the first reason that applies, and none
-//! for their own actions. The template's variables are the event's payload as in the catalogue
+//! for their own actions. What is mailed to an address is sent whoever caused it, and whatever the
+//! preferences of its user are. The template's variables are the event's payload as in the catalogue
 //! and `actor`, the name of the user who caused it, if one did. For comments, `task.paused` and
 //! `task.recurrence_ended` there is also `because`, the reason: `reply`, `mention`, `planner` or
 //! `owner`. For an event that another program has announced, the variables are only that event's
@@ -19,15 +21,15 @@
 use serde_json::{Map, Value};
 use slipway_bus::{Actor, Event};
 use slipway_proto::events::{
-    CommentPostedEvent, CommentRepliedEvent, EventData, EventType, FORUM, NOTIFICATIONS,
+    ADMIN, CommentPostedEvent, CommentRepliedEvent, EventData, EventType, FORUM, NOTIFICATIONS,
     NotificationRequestedEvent, Payload, RELEASES, TaskReadyEvent, Topic, UserRef,
 };
 use uuid::Uuid;
 
-use super::{Notification, To};
+use super::{Notification, To, links};
 
 /// The topics with events that create notifications.
-pub const TOPICS: &[Topic] = &[RELEASES, FORUM, NOTIFICATIONS];
+pub const TOPICS: &[Topic] = &[RELEASES, FORUM, NOTIFICATIONS, ADMIN];
 
 /// The type of notifications to a task's owner about comments. It differs from the event's type, so
 /// that the owner can turn it off and still get mentions and replies.
@@ -47,6 +49,8 @@ fn notifies(event_type: EventType) -> bool {
         | T::ReleaseReady
         | T::CommentPosted
         | T::CommentReplied
+        | T::PasswordResetRequested
+        | T::UserInvited
         | T::NotificationRequested => true,
         T::UserRegistered
         | T::ReleaseCreated
@@ -88,6 +92,13 @@ pub fn kinds() -> impl Iterator<Item = &'static str> {
     // An event announced by another program has a type of its own.
     let own = types.filter(|known| *known != EventType::NotificationRequested);
     own.map(EventType::name).chain([TASK_COMMENTED])
+}
+
+/// Whether notifications of this type are mailed to the address of an account, for its owner to get
+/// access: they are sent at once, and nobody can switch them off.
+#[must_use]
+pub fn is_of_access(kind: &str) -> bool {
+    links::has_link(kind)
 }
 
 /// Whether notifications of this type are about a comment.
@@ -155,6 +166,8 @@ pub fn of(event: &Event) -> Result<Vec<Draft>, InvalidPayload> {
             "this major version is not known",
         )),
         EventData::NotificationRequested(announced) => Ok(requested(event, &announced)),
+        EventData::PasswordResetRequested(e) => to_address(event, &e.email),
+        EventData::UserInvited(e) => to_address(event, &e.email),
         data => drafts(event, audience(&data)),
     }
 }
@@ -260,13 +273,33 @@ fn sender(event: &Event) -> Option<Uuid> {
     }
 }
 
-/// One notification for each recipient, none for the user who caused the event.
-fn drafts(event: &Event, members: Vec<AudienceMember>) -> Result<Vec<Draft>, InvalidPayload> {
+/// The variables of an event of Slipway's own.
+fn variables(event: &Event) -> Result<Map<String, Value>, InvalidPayload> {
     let data = serde_json::from_slice(&event.data);
     let mut data: Map<String, Value> = data.map_err(|error| InvalidPayload::new(event, error))?;
     if let Actor::User { username, .. } = &event.actor {
         data.insert("actor".to_owned(), username.clone().into());
     }
+    Ok(data)
+}
+
+/// The only notification of an event about access to an account.
+fn to_address(event: &Event, address: &str) -> Result<Vec<Draft>, InvalidPayload> {
+    let mut data = variables(event)?;
+    if links::has_link(&event.event_type) {
+        data.insert(links::SECRET.to_owned(), links::HIDDEN.into());
+    }
+    Ok(vec![Draft {
+        kind: event.event_type.clone(),
+        to: To::address(address),
+        data: Value::Object(data),
+        sender: None,
+    }])
+}
+
+/// One notification for each recipient, none for the user who caused the event.
+fn drafts(event: &Event, members: Vec<AudienceMember>) -> Result<Vec<Draft>, InvalidPayload> {
+    let data = variables(event)?;
     let sender = sender(event);
     let mut drafts: Vec<Draft> = Vec::new();
     for AudienceMember {

@@ -16,6 +16,7 @@
 //! | [`recipients`] | the users and their addresses |
 //! | [`intake`] | events that other programs announce |
 //! | [`templates`] | the texts of mails |
+//! | [`links`] | links with a secret in mails about accounts |
 //!
 //! The path of a notification: `jobs` consumes an event, `queue` decides and stores its
 //! notifications, [`dispatch`] claims them and sends them with [`mail`], `events` publishes the
@@ -31,6 +32,7 @@ pub mod filter;
 pub mod gathering;
 pub mod intake;
 pub(crate) mod jobs;
+pub mod links;
 pub mod mail;
 pub mod outcome;
 pub mod preferences;

@@ -8,6 +8,7 @@ use notify_svc::{
     Config, Dependencies, Stores,
     activity::Activity,
     notification::mail::{Mail, Mailer, Sending},
+    testing::MadeUpLinks,
 };
 use slipway_bus::{Actor, EmbeddedBus, Event, SharedBus, TopicSpec, event::Origin};
 use slipway_proto::{
@@ -114,6 +115,7 @@ impl Replica {
                 stores,
                 bus,
                 mailer: Arc::new(Nowhere),
+                links: Arc::new(MadeUpLinks::default()),
                 clock: Arc::new(SystemClock),
                 background: background.clone(),
                 health: health.clone(),

@@ -10,6 +10,7 @@ use notify_svc::{
         mail::{Mail, Mailer, Sending},
         recipients::Recipient,
     },
+    testing::MadeUpLinks,
 };
 use slipway_bus::{Actor, EmbeddedBus, Event, SharedBus, TopicSpec, event::Origin};
 use slipway_proto::{
@@ -106,6 +107,7 @@ impl Scene {
                 stores: self.stores(),
                 bus: self.bus.clone(),
                 mailer: self.mails.clone(),
+                links: Arc::new(MadeUpLinks::default()),
                 clock: self.clock.clone(),
                 background: background.clone(),
                 health: Health::default(),

@@ -10,7 +10,7 @@ use notify_svc::{
         mail::{SharedMailer, SmtpMailer},
         store::Query,
     },
-    testing::SmtpServer,
+    testing::{MadeUpLinks, SmtpServer},
 };
 use slipway_bus::{Actor, EmbeddedBus, Event, SharedBus, TopicSpec, event::Origin};
 use slipway_mongo::testing::Scratch;
@@ -30,6 +30,8 @@ pub(crate) struct Scene {
     pub(crate) bus: SharedBus,
     pub(crate) clock: Arc<ManualClock>,
     pub(crate) server: SmtpServer,
+    /// The secrets of links.
+    pub(crate) links: Arc<MadeUpLinks>,
     /// Time limit for one mail.
     pub(crate) deadline: Duration,
     /// The sender of mails.
@@ -51,6 +53,7 @@ impl Scene {
             bus,
             clock,
             server: SmtpServer::start().await,
+            links: Arc::default(),
             deadline: TIMEOUT,
             from: "Slipway <slipway@example.com>",
         }
@@ -83,6 +86,7 @@ impl Scene {
                 stores: stores.clone(),
                 bus: self.bus.clone(),
                 mailer,
+                links: self.links.clone(),
                 clock: self.clock.clone(),
                 background: background.clone(),
                 health: Health::default(),

@@ -11,4 +11,5 @@ mod digests;
 mod encrypted;
 mod harness;
 mod life;
+mod links;
 mod outage;

@@ -38,8 +38,9 @@ pub use task::{
 };
 pub use token::{TokenCreatedEvent, TokenRevokedEvent, TokenScope};
 pub use user::{
-    PasswordChange, PasswordChangedEvent, Role, SessionEndReason, SessionEndedEvent,
-    UserDisabledEvent, UserEnabledEvent, UserRegisteredEvent, UserRoleChangedEvent,
+    PasswordChange, PasswordChangedEvent, PasswordResetRequestedEvent, Role, SessionEndReason,
+    SessionEndedEvent, UserDisabledEvent, UserEnabledEvent, UserInvitedEvent, UserRegisteredEvent,
+    UserRoleChangedEvent,
 };
 
 use schemars::{JsonSchema, Schema};
@@ -108,12 +109,12 @@ pub const SYSTEM: Topic = Topic {
 };
 
 /// What only administrators see: acts that change Slipway itself or an account, ends of sessions,
-/// changes of passwords, and tokens for programs; keyed by the id of the administrator or of the
-/// account.
+/// changes of passwords, links in mails, and tokens for programs; keyed by the id of the
+/// administrator or of the account.
 pub const ADMIN: Topic = Topic {
     name: "slipway.admin",
     about: "what administrators change of Slipway itself and of accounts, ends of sessions, changes \
-            of passwords, tokens for programs",
+            of passwords, links in mails, tokens for programs",
     key: "id of the administrator, or of the account",
     partitions: 3,
 };
@@ -251,6 +252,8 @@ catalogue! {
     DeadLetterReplayed(DeadLetterReplayedEvent): "dead_letter.replayed" / 1 on ADMIN,
     SessionEnded(SessionEndedEvent): "session.ended" / 1 on ADMIN,
     PasswordChanged(PasswordChangedEvent): "user.password_changed" / 1 on ADMIN,
+    PasswordResetRequested(PasswordResetRequestedEvent): "user.reset_requested" / 1 on ADMIN,
+    UserInvited(UserInvitedEvent): "user.invited" / 1 on ADMIN,
     TokenCreated(TokenCreatedEvent): "token.created" / 1 on ADMIN,
     TokenRevoked(TokenRevokedEvent): "token.revoked" / 1 on ADMIN,
     UserDisabled(UserDisabledEvent): "user.disabled" / 1 on ADMIN,

@@ -1,5 +1,6 @@
 //! Events about accounts and their sessions.
 
+use jiff::Timestamp;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
@@ -59,6 +60,8 @@ pub enum PasswordChange {
     Own,
     /// The operator, on the machine of the database.
     Operator,
+    /// Whoever had the link of a mail to the account's address.
+    Link,
 }
 
 /// `user.password_changed`: an account has another password. For the audit trail: the activity feed
@@ -72,6 +75,40 @@ pub struct PasswordChangedEvent {
     pub username: String,
     /// Who changed it.
     pub by: PasswordChange,
+}
+
+/// `user.reset_requested`: somebody asked for a mail with a link that sets another password. The
+/// link's secret is not in it: the service that sends the mail asks for one.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct PasswordResetRequestedEvent {
+    /// Id of the account.
+    pub user_id: Uuid,
+    /// The name of the account.
+    pub username: String,
+    /// The address that the link is mailed to.
+    pub email: String,
+    /// Id of the link.
+    pub link_id: Uuid,
+    /// From then on the link is not valid.
+    pub expires_at: Timestamp,
+}
+
+/// `user.invited`: an administrator invited somebody, whose account gets its password by the link
+/// of a mail. The link's secret is not in it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct UserInvitedEvent {
+    /// Id of the account.
+    pub user_id: Uuid,
+    /// The name of the account.
+    pub username: String,
+    /// The address that the link is mailed to.
+    pub email: String,
+    /// Id of the link.
+    pub link_id: Uuid,
+    /// From then on the link is not valid.
+    pub expires_at: Timestamp,
 }
 
 /// `user.disabled`: an administrator disabled an account, which can sign in no more. For the audit

@@ -1,4 +1,4 @@
-//! What admins do with the accounts of others: create, disable, enable, and change the role.
+//! What admins do with the accounts of others: create, invite, disable, enable, and change the role.
 //!
 //! A disabled account and one with another role get new sessions only: the account notes in the same
 //! write which ones have ended, as with a new password.
@@ -13,12 +13,18 @@ use slipway_rpc::{
     access::Principal,
     error::{Fault, Kind},
 };
-use slipway_store::receipts::{self, Repeatable};
+use slipway_store::receipts::{self, Receipt, Repeatable};
 use uuid::Uuid;
 
-use super::{Accounts, Registration, event, register::refused, registered, role_in_events};
+use super::{
+    Accounts, Invitation, Registration, event, links::requested, register::refused, registered,
+    role_in_events,
+};
 use crate::{
-    identity::{Account, AccountChange, User, UserId},
+    identity::{
+        Account, AccountChange, User, UserId,
+        links::{Link, Purpose},
+    },
     sessions::{EndReason, actor},
     store::{Administered, Commit},
 };
@@ -38,7 +44,62 @@ impl Accounts {
         repeatable: Option<Repeatable>,
     ) -> Result<User, Fault> {
         self.check_passwords()?;
-        let repeatable = repeatable.as_ref();
+        let create = async {
+            let _place = self.hasher.registrations.place()?;
+            let (username, email) = (registration.username, registration.email);
+            let user = User::new(username, email, registration.role, self.clock.now());
+            let commit = Commit {
+                events: vec![registered(&user, &actor(caller))],
+                receipt: receipt(repeatable.as_ref(), &user),
+            };
+            let turn = self.hasher.registrations.turn().await?;
+            let inserted = self.insert(&turn, user.clone(), registration.password, commit);
+            inserted.await?.map_err(refused)?;
+            Ok(user)
+        };
+        self.once(repeatable.as_ref(), create).await
+    }
+
+    /// Creates an account for somebody else, who gets a mail with a link to set its password.
+    ///
+    /// # Errors
+    /// `PASSWORDS_OFF`, `USERNAME_TAKEN`, `EMAIL_TAKEN`, `IDEMPOTENCY_KEY_REUSED`.
+    pub async fn invite(
+        &self,
+        caller: &Principal,
+        invitation: Invitation,
+        repeatable: Option<Repeatable>,
+    ) -> Result<User, Fault> {
+        self.check_passwords()?;
+        let create = async {
+            let Invitation {
+                username,
+                email,
+                role,
+            } = invitation;
+            let (now, actor) = (self.clock.now(), actor(caller));
+            let user = User::new(username, email, role, now).invited();
+            let link = Link::new(Purpose::Invitation, now);
+            let commit = Commit {
+                events: vec![
+                    registered(&user, &actor),
+                    requested(&user, &link, &actor, now),
+                ],
+                receipt: receipt(repeatable.as_ref(), &user),
+            };
+            let account = Account::new(user.clone(), None).with_first_link(link);
+            self.store(&account, commit).await.map_err(refused)?;
+            Ok(user)
+        };
+        self.once(repeatable.as_ref(), create).await
+    }
+
+    /// What `create` creates, or the account that an earlier attempt of the request has created.
+    async fn once(
+        &self,
+        repeatable: Option<&Repeatable>,
+        create: impl Future<Output = Result<User, Fault>>,
+    ) -> Result<User, Fault> {
         let earlier = || async {
             let Some(repeatable) = repeatable else {
                 return Ok(None);
@@ -50,20 +111,6 @@ impl Accounts {
             };
             let id = Uuid::from_slice(&id).map_err(Fault::internal)?;
             self.account(UserId(id)).await.map(|it| Some(it.user))
-        };
-        let create = async {
-            let _place = self.hasher.registrations.place()?;
-            let (username, email) = (registration.username, registration.email);
-            let user = User::new(username, email, registration.role, self.clock.now());
-            let receipt = repeatable.map(|r| r.receipt(user.id.0.into(), user.created_at));
-            let commit = Commit {
-                events: vec![registered(&user, &actor(caller))],
-                receipt,
-            };
-            let turn = self.hasher.registrations.turn().await?;
-            let inserted = self.insert(&turn, user.clone(), registration.password, commit);
-            inserted.await?.map_err(refused)?;
-            Ok(user)
         };
         receipts::unless_earlier(earlier, create).await
     }
@@ -125,6 +172,11 @@ impl Accounts {
     }
 }
 
+/// The receipt of a request that creates this account.
+fn receipt(repeatable: Option<&Repeatable>, user: &User) -> Option<Receipt> {
+    repeatable.map(|repeatable| repeatable.receipt(user.id.0.into(), user.created_at))
+}
+
 /// The events about a change of an account.
 fn events(before: &Account, after: &Account, actor: &Actor, now: Timestamp) -> Vec<Event> {
     let (user, revision) = (&after.user, after.revision);
@@ -170,7 +222,7 @@ fn events(before: &Account, after: &Account, actor: &Actor, now: Timestamp) -> V
     events
 }
 
-fn not_found() -> Fault {
+pub(super) fn not_found() -> Fault {
     Fault::new(
         Kind::NotFound,
         "USER_NOT_FOUND",

@@ -141,7 +141,7 @@ impl Accounts {
             return Ok(());
         };
         let turn = self.hasher.sign_ins.turn().await?;
-        let hash = account.password().map(str::to_owned);
+        let hash = account.password_hash;
         if !self
             .hasher
             .verify(&turn, password.into_inner(), hash)

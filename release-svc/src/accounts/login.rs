@@ -179,8 +179,8 @@ impl Accounts {
     }
 
     async fn matches(&self, turn: &Turn<'_>, attempt: &Attempt) -> Result<bool, Fault> {
-        let hash = attempt.account.as_ref().and_then(Account::password);
-        let hash = hash.map(str::to_owned);
+        let hash = attempt.account.as_ref();
+        let hash = hash.and_then(|account| account.password_hash.clone());
         let password = attempt.password.clone();
         Ok(self.hasher.verify(turn, password, hash).await?)
     }

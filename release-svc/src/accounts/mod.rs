@@ -1,8 +1,9 @@
-//! Creates accounts, signs them in, and changes them and their passwords.
+//! Creates accounts, signs them in, changes them and their passwords, and mails links to them.
 
 mod administration;
 mod first_admin;
 mod known;
+mod links;
 mod login;
 mod passwords;
 mod provider;
@@ -13,7 +14,7 @@ pub use known::KnownAccounts;
 pub(crate) use login::throttled;
 pub use passwords::{Passwords, ResetError, reset_password};
 pub(crate) use provider::Returned;
-pub use register::{Registrant, Registration, RegistrationRules};
+pub use register::{Invitation, Registrant, Registration, RegistrationRules};
 
 use std::{sync::Arc, time::Duration};
 
@@ -82,16 +83,16 @@ impl Accounts {
     ) -> Result<Result<(), InsertUserError>, HashError> {
         let password = password.into_inner();
         let password_hash = self.hasher.hash(turn, password).await?;
-        let account = Account::new(user, password_hash);
+        let account = Account::new(user, Some(password_hash));
         Ok(self.store(&account, commit).await)
     }
 
     /// Stores a new account.
     async fn store(&self, account: &Account, commit: Commit) -> Result<(), InsertUserError> {
         self.stores.users.insert(account, commit).await?;
-        let (id, role) = (account.user.id, format!("{:?}", account.user.role));
+        let role = format!("{:?}", account.user.role);
         metrics::counter!(m::REGISTRATIONS, "role" => role).increment(1);
-        self.wake.wake(id.0);
+        self.wake.wake(account.user.id.0);
         Ok(())
     }
 }

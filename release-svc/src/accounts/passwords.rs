@@ -15,7 +15,7 @@ use slipway_rpc::{
 };
 use slipway_runtime::{clock::Clock, text::normal};
 
-use super::{Accounts, event, first_admin::make_up_password, login::Attempt};
+use super::{Accounts, event, first_admin::make_up_password, links::no_password, login::Attempt};
 use crate::{
     identity::{
         Account, NewPassword, User, UserId, Username,
@@ -44,7 +44,7 @@ impl Passwords {
         }
     }
 
-    fn admits(&self, user: &User) -> bool {
+    pub(super) fn admits(&self, user: &User) -> bool {
         match self {
             Self::Everybody => true,
             Self::Only(_) => self.is_only(user) && user.role == Role::Admin,
@@ -95,7 +95,7 @@ impl Accounts {
         let id = UserId(caller.user_id);
         let account = self.users().user(id).await?.ok_or_else(gone)?;
         self.check_password_of(Some(&account))?;
-        if account.password().is_none() {
+        if account.password_hash.is_none() {
             return Err(no_password());
         }
         let (name, email) = (
@@ -130,7 +130,7 @@ impl Accounts {
         let stored = self.users().update(id, event, |before| {
             // Another request may have changed or disabled it since it was proven.
             let is_proven = before.password_hash == proven && !before.user.is_disabled();
-            is_proven.then(|| before.with_password(hash.clone(), keep, now))
+            is_proven.then(|| before.with_password(hash.clone(), keep, true, now))
         });
         stored.await?.ok_or_else(wrong_password)?;
         self.wake.wake(id.0);
@@ -140,20 +140,12 @@ impl Accounts {
 }
 
 /// The answer to a password that must not be used.
-fn passwords_off() -> Fault {
+pub(super) fn passwords_off() -> Fault {
     Fault::new(
         Kind::Forbidden,
         "PASSWORDS_OFF",
         "Passwords are switched off on this server. Sign in with the identity provider on the \
          sign-in page; programs need a token, which you create on your profile.",
-    )
-}
-
-fn no_password() -> Fault {
-    Fault::new(
-        Kind::Conflict,
-        "NO_PASSWORD",
-        "Your account has no password: you sign in with the identity provider.",
     )
 }
 
@@ -165,7 +157,7 @@ fn wrong_password() -> Fault {
     )
 }
 
-fn changed(user: &User, by: PasswordChange, actor: &Actor, time: Timestamp) -> Event {
+pub(super) fn changed(user: &User, by: PasswordChange, actor: &Actor, time: Timestamp) -> Event {
     let payload = PasswordChangedEvent {
         user_id: user.id.0,
         username: user.username.to_string(),
@@ -226,7 +218,7 @@ pub async fn reset_password(
     let now = clock.now();
     let event = changed(&user, PasswordChange::Operator, &Actor::System, now);
     let set = stores.users.update(user.id, event, |before| {
-        Some(before.with_password(hash.clone(), None, now))
+        Some(before.with_password(hash.clone(), None, true, now))
     });
     set.await?.ok_or(ResetError::Unknown)?;
     stores

@@ -61,6 +61,54 @@ pub struct Registration {
     pub role: Role,
 }
 
+/// An account to be created without a password.
+pub struct Invitation {
+    /// The name.
+    pub username: Username,
+    /// The email address.
+    pub email: Email,
+    /// The role.
+    pub role: Role,
+}
+
+impl Invitation {
+    /// Validates a request.
+    ///
+    /// # Errors
+    /// All invalid fields in one error.
+    pub fn new(username: &str, email: &str, role: Role) -> Result<Self, Fault> {
+        let mut errors = Vec::new();
+        let (name, address) = checked(username, email, &mut errors);
+        match (name, address) {
+            (Some(username), Some(email)) => Ok(Self {
+                username,
+                email,
+                role,
+            }),
+            _ => Err(Fault::invalid(errors)),
+        }
+    }
+}
+
+/// The name and the address of a request, or what is wrong with them.
+fn checked(
+    username: &str,
+    email: &str,
+    errors: &mut Vec<FieldError>,
+) -> (Option<Username>, Option<Email>) {
+    let mut note = |field, message| errors.push(invalid(field, message));
+    let name = Username::new(username).map_err(|message| note("username", message));
+    let address = Email::new(email).map_err(|message| note("email", message));
+    (name.ok(), address.ok())
+}
+
+fn invalid(field: &str, message: &str) -> FieldError {
+    FieldError {
+        field: field.to_owned(),
+        message: message.to_owned(),
+    }
+}
+
 impl Registration {
     /// Validates a request.
     ///
@@ -68,18 +116,11 @@ impl Registration {
     /// All invalid fields in one error.
     pub fn new(username: &str, email: &str, password: &str, role: Role) -> Result<Self, Fault> {
         let mut errors = Vec::new();
-        let mut note = |field: &str, message: &str| {
-            errors.push(FieldError {
-                field: field.to_owned(),
-                message: message.to_owned(),
-            });
-        };
-        let name = Username::new(username).map_err(|message| note("username", message));
-        let address = Email::new(email).map_err(|message| note("email", message));
+        let (name, address) = checked(username, email, &mut errors);
         let password = NewPassword::new(password, username, email);
-        let password = password.map_err(|message| note("password", message));
+        let password = password.map_err(|message| errors.push(invalid("password", message)));
         match (name, address, password) {
-            (Ok(username), Ok(email), Ok(password)) => Ok(Self {
+            (Some(username), Some(email), Ok(password)) => Ok(Self {
                 username,
                 email,
                 password,

@@ -41,12 +41,20 @@ pub(super) fn of(status: i32, conditions: Option<TaskConditions>) -> Result<Cond
         let rule = "must have at most 200 characters";
         return Err(Fault::invalid_field("conditions.text", rule));
     }
+    let due_from = time("conditions.due_from", conditions.due_from)?;
+    let due_before = time("conditions.due_before", conditions.due_before)?;
+    if let (Some(from), Some(before)) = (due_from, due_before)
+        && from > before
+    {
+        let rule = "must not be later than the end of the period";
+        return Err(Fault::invalid_field("conditions.due_from", rule));
+    }
     Ok(Conditions {
         state,
         priority,
         tag,
-        due_from: time("conditions.due_from", conditions.due_from)?,
-        due_before: time("conditions.due_before", conditions.due_before)?,
+        due_from,
+        due_before,
         text: Some(conditions.text.to_lowercase()).filter(|text| !text.is_empty()),
     })
 }

@@ -11,15 +11,18 @@ use slipway_proto::{
         ExchangeSessionResponse, ExchangeTokenRequest, ExchangeTokenResponse,
         FinishProviderSignInRequest, FinishProviderSignInResponse, GetAccountRequest,
         GetAccountResponse, GetJwksRequest, GetJwksResponse, GetMeRequest, GetMeResponse,
-        GetSignInOptionsRequest, GetSignInOptionsResponse, ListAccountsRequest,
-        ListAccountsResponse, ListSessionsRequest, ListSessionsResponse, ListTokensRequest,
-        ListTokensResponse, ListUsersRequest, ListUsersResponse, LoginRequest, LoginResponse,
-        LogoutRequest, LogoutResponse, RefreshSessionRequest, RefreshSessionResponse,
-        RegisterRequest, RegisterResponse, ResolveUsersRequest, ResolveUsersResponse,
-        RevokeTokenRequest, RevokeTokenResponse, StartBrowserSessionRequest,
-        StartBrowserSessionResponse, StartProviderSignInRequest, StartProviderSignInResponse,
-        UpdateAccountRequest, UpdateAccountResponse, WatchEndedSessionsRequest,
-        WatchEndedSessionsResponse, identity_service_server::IdentityService,
+        GetSignInOptionsRequest, GetSignInOptionsResponse, IssueLinkSecretRequest,
+        IssueLinkSecretResponse, ListAccountsRequest, ListAccountsResponse, ListSessionsRequest,
+        ListSessionsResponse, ListTokensRequest, ListTokensResponse, ListUsersRequest,
+        ListUsersResponse, LoginRequest, LoginResponse, LogoutRequest, LogoutResponse,
+        RefreshSessionRequest, RefreshSessionResponse, RegisterRequest, RegisterResponse,
+        RequestPasswordResetRequest, RequestPasswordResetResponse, ResetPasswordRequest,
+        ResetPasswordResponse, ResolveUsersRequest, ResolveUsersResponse, RevokeTokenRequest,
+        RevokeTokenResponse, SendAccountLinkRequest, SendAccountLinkResponse,
+        StartBrowserSessionRequest, StartBrowserSessionResponse, StartProviderSignInRequest,
+        StartProviderSignInResponse, UpdateAccountRequest, UpdateAccountResponse,
+        WatchEndedSessionsRequest, WatchEndedSessionsResponse,
+        identity_service_server::IdentityService,
     },
     time::{from_proto, to_proto},
 };
@@ -35,7 +38,7 @@ use tonic::{Request, Response, Status};
 
 use super::{id, translate};
 use crate::{
-    accounts::{Accounts, Registrant, Registration},
+    accounts::{Accounts, Invitation, Registrant, Registration},
     identity::{AccountChange, User, UserId, credentials},
     sessions::{EndedFeed, Place, SessionId, programs::TokenDraft},
     store::{AccountFilter, ReleaseStore, UserKey},
@@ -317,6 +320,57 @@ impl IdentityService for Identity {
         Ok(Response::new(ChangePasswordResponse {}))
     }
 
+    async fn request_password_reset(
+        &self,
+        request: Request<RequestPasswordResetRequest>,
+    ) -> Result<Response<RequestPasswordResetResponse>, Status> {
+        let address = client_address(&request);
+        let login = checked_login(&request.get_ref().login)?;
+        self.accounts.forgot_password(&login, address).await?;
+        Ok(Response::new(RequestPasswordResetResponse {}))
+    }
+
+    async fn reset_password(
+        &self,
+        request: Request<ResetPasswordRequest>,
+    ) -> Result<Response<ResetPasswordResponse>, Status> {
+        let address = client_address(&request);
+        let ResetPasswordRequest {
+            secret,
+            new_password,
+            revoke_tokens,
+        } = request.into_inner();
+        self.accounts
+            .reset_by_link(&secret, &new_password, revoke_tokens, address)
+            .await?;
+        Ok(Response::new(ResetPasswordResponse {}))
+    }
+
+    async fn send_account_link(
+        &self,
+        request: Request<SendAccountLinkRequest>,
+    ) -> Result<Response<SendAccountLinkResponse>, Status> {
+        let caller = principal(&request)?;
+        let message = request.into_inner();
+        let account = id("account_id", &message.account_id)?;
+        let purpose = translate::requested_purpose(message.purpose)?;
+        let account = self.accounts.send_link(&caller, account, purpose).await?;
+        Ok(Response::new(SendAccountLinkResponse {
+            account: Some(self.with_open_tasks(&account.user).await?),
+        }))
+    }
+
+    async fn issue_link_secret(
+        &self,
+        request: Request<IssueLinkSecretRequest>,
+    ) -> Result<Response<IssueLinkSecretResponse>, Status> {
+        let message = request.into_inner();
+        let account = id("account_id", &message.account_id)?;
+        let link = id("link_id", &message.link_id)?;
+        let secret = self.accounts.issue_secret(account, link).await?;
+        Ok(Response::new(IssueLinkSecretResponse { secret }))
+    }
+
     async fn get_me(
         &self,
         request: Request<GetMeRequest>,
@@ -370,10 +424,12 @@ impl IdentityService for Identity {
         request: Request<ListAccountsRequest>,
     ) -> Result<Response<ListAccountsResponse>, Status> {
         let message = request.into_inner();
+        let (state, invited) = translate::requested_state(message.state)?;
         let filter = AccountFilter {
             prefix: prefix(&message.query),
             role: translate::role(message.role)?,
-            state: translate::requested_state(message.state)?,
+            state,
+            invited,
         };
         let list = format!("accounts?{filter:?}");
         let limit = page::limit(message.page_size, page::MAX_LIMIT)?;
@@ -412,10 +468,20 @@ impl IdentityService for Identity {
         let repeatable = Repeatable::of(&request, "CreateAccount", Some(&caller), &content)?;
         let message = request.into_inner();
         let role = translate::requested_role(message.role)?;
-        let registration =
-            Registration::new(&message.username, &message.email, &message.password, role)?;
-        let user = self.accounts.create_for(&caller, registration, repeatable);
-        let user = user.await?;
+        let (name, email, password) = (&message.username, &message.email, &message.password);
+        let user = if message.invite {
+            if !password.is_empty() {
+                let text = "must be left out: whoever is invited sets it";
+                return Err(Fault::invalid_field("password", text).into());
+            }
+            let invitation = Invitation::new(name, email, role)?;
+            self.accounts.invite(&caller, invitation, repeatable).await
+        } else {
+            let registration = Registration::new(name, email, password, role)?;
+            let created = self.accounts.create_for(&caller, registration, repeatable);
+            created.await
+        };
+        let user = user?;
         Ok(Response::new(CreateAccountResponse {
             account: Some(self.with_open_tasks(&user).await?),
         }))

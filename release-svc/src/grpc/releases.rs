@@ -22,6 +22,7 @@ use tonic::{Request, Response, Status};
 use super::{drafts, id, revision, translate};
 use crate::{
     commands::{CommandContext, Commands, Target, refuse},
+    identity::UserId,
     release::{Decision, Refusal, Release, ReleaseEvent, ReleaseId},
     store::ReleaseFilter,
 };
@@ -82,13 +83,19 @@ impl ReleaseService for Releases {
         &self,
         request: Request<GetReleaseRequest>,
     ) -> Result<Response<GetReleaseResponse>, Status> {
+        let developer = UserId(principal(&request)?.user_id);
         let id: ReleaseId = id("id", &request.get_ref().id)?;
-        let found = self.commands.releases().release(id).await;
+        let releases = self.commands.releases();
+        let found = releases.release(id).await;
         let found = found
             .map_err(Fault::from)?
             .ok_or_else(|| refuse(Refusal::ReleaseNotFound(id)))?;
+        let active = releases.work_beside(&found, developer).await;
+        let readiness = found.readiness(developer, active.map_err(Fault::from)?.as_ref());
+        let readiness = readiness.into_iter().map(translate::short_readiness);
         Ok(Response::new(GetReleaseResponse {
             release: Some(translate::release(&found)),
+            readiness: readiness.collect(),
         }))
     }
 

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use jiff::Timestamp;
 use slipway_proto::release::v1::{
-    Blocker, CompleteTaskRequest, CompleteTaskResponse, DeleteTaskRequest, DeleteTaskResponse,
+    CompleteTaskRequest, CompleteTaskResponse, DeleteTaskRequest, DeleteTaskResponse,
     GetTaskRequest, GetTaskResponse, ListMyTasksRequest, ListMyTasksResponse, ListTasksRequest,
     ListTasksResponse, MyTask, PauseTaskRequest, PauseTaskResponse, StartTaskRequest,
     StartTaskResponse, Task, UpdateTaskRequest, UpdateTaskResponse,
@@ -17,7 +17,7 @@ use super::{conditions, drafts, id, revision, translate};
 use crate::{
     commands::{CommandContext, Commands, Target, refuse},
     identity::{By, UserId},
-    release::{Decision, PlacedTask, Refusal, Release, TaskId, TaskState, Text},
+    release::{Decision, PlacedTask, Readiness, Refusal, Release, TaskId, Text},
     store::AssignedTask,
 };
 
@@ -46,7 +46,7 @@ impl TaskService for Tasks {
             tasks: found
                 .items
                 .into_iter()
-                .map(|task| my_task(task, active.as_ref()))
+                .map(|task| my_task(task, developer, active.as_ref()))
                 .collect(),
             next_page_token: page::encode_cursor(&list, found.next.as_ref()),
         }))
@@ -80,13 +80,20 @@ impl TaskService for Tasks {
         &self,
         request: Request<GetTaskRequest>,
     ) -> Result<Response<GetTaskResponse>, Status> {
+        let developer = UserId(principal(&request)?.user_id);
         let id: TaskId = id("id", &request.get_ref().id)?;
-        let found = self.commands.releases().task(id).await;
-        let found = found
-            .map_err(Fault::from)?
-            .ok_or_else(|| refuse(Refusal::TaskNotFound(id)))?;
+        let releases = self.commands.releases();
+        let found = releases.release_of(id).await.map_err(Fault::from)?;
+        let placed = found.as_ref().and_then(|release| release.placed(id));
+        let (Some(release), Some(placed)) = (found, placed) else {
+            return Err(refuse(Refusal::TaskNotFound(id)).into());
+        };
+        let active = releases.work_beside(&release, developer).await;
+        let active = active.map_err(Fault::from)?;
+        let readiness = release.readiness_of(id, developer, active.as_ref());
         Ok(Response::new(GetTaskResponse {
-            task: Some(translate::placed_task(found)),
+            task: Some(translate::placed_task(placed)),
+            readiness: readiness.map(translate::readiness),
         }))
     }
 
@@ -179,20 +186,13 @@ impl Tasks {
     }
 }
 
-fn my_task(assigned: AssignedTask, active: Option<&PlacedTask>) -> MyTask {
-    let is_todo = assigned.placed.task.state == TaskState::Todo;
-    let predecessor = assigned.blocked_by.map(|task| ("TASK_OUT_OF_ORDER", task));
-    let busy = || active.map(|task| ("DEVELOPER_BUSY", task.clone()));
-    let blocker = match is_todo {
-        true => predecessor.or_else(busy),
-        false => None,
-    };
+fn my_task(assigned: AssignedTask, developer: UserId, active: Option<&PlacedTask>) -> MyTask {
+    let AssignedTask { placed, blocked_by } = assigned;
+    let readiness = Readiness::of(&placed.task, developer, blocked_by, active);
+    let readiness = translate::readiness(readiness);
     MyTask {
-        can_start: is_todo && blocker.is_none(),
-        blocked_by: blocker.map(|(code, task)| Blocker {
-            code: code.to_owned(),
-            task: Some(translate::placed_task(task)),
-        }),
-        task: Some(translate::placed_task(assigned.placed)),
+        task: Some(translate::placed_task(placed)),
+        can_start: readiness.can_start,
+        blocked_by: readiness.blocked_by,
     }
 }

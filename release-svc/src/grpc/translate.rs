@@ -11,9 +11,12 @@ use uuid::Uuid;
 
 use crate::{
     accounts::Returned,
-    identity::{User, UserRef, UserState},
+    identity::{User, UserRef, UserState, links::Purpose},
     provider::{BroughtBack, Provider},
-    release::{PlacedTask, Priority, Recurrence, Release, ReleaseState, RemindBefore, TaskState},
+    release::{
+        Blocker, PlacedTask, Priority, Readiness, Recurrence, Release, ReleaseState, RemindBefore,
+        TaskState,
+    },
     sessions::{Place, Session, SessionKind, SignedIn, secret::Secret},
     store::ReleaseSummary,
 };
@@ -47,8 +50,9 @@ pub(super) fn public_user(user: &User) -> identity::User {
 /// An account as admins see it.
 pub(super) fn account(user: &User, open_tasks: Option<u32>) -> identity::Account {
     let state = match user.state {
-        UserState::Active => identity::AccountState::Active,
         UserState::Disabled => identity::AccountState::Disabled,
+        UserState::Active if user.invited => identity::AccountState::Invited,
+        UserState::Active => identity::AccountState::Active,
     };
     identity::Account {
         user: Some(own_user(user)),
@@ -80,13 +84,30 @@ pub(super) fn returned(message: identity::FinishProviderSignInRequest, place: Pl
     }
 }
 
-/// The requested state, by its proto number; `None` if it is unspecified.
-pub(super) fn requested_state(state: i32) -> Result<Option<UserState>, Fault> {
+/// The condition on the state of accounts, by its proto number: the state, and whether they wait for
+/// the answer to an invitation.
+pub(super) fn requested_state(state: i32) -> Result<(Option<UserState>, Option<bool>), Fault> {
     match identity::AccountState::try_from(state) {
-        Ok(identity::AccountState::Unspecified) => Ok(None),
-        Ok(identity::AccountState::Active) => Ok(Some(UserState::Active)),
-        Ok(identity::AccountState::Disabled) => Ok(Some(UserState::Disabled)),
-        Err(_) => Err(Fault::invalid_field("state", "must be ACTIVE or DISABLED")),
+        Ok(identity::AccountState::Unspecified) => Ok((None, None)),
+        Ok(identity::AccountState::Active) => Ok((Some(UserState::Active), Some(false))),
+        Ok(identity::AccountState::Disabled) => Ok((Some(UserState::Disabled), None)),
+        Ok(identity::AccountState::Invited) => Ok((Some(UserState::Active), Some(true))),
+        Err(_) => {
+            let message = "must be ACTIVE, INVITED or DISABLED";
+            Err(Fault::invalid_field("state", message))
+        }
+    }
+}
+
+/// The requested purpose of a link, by its proto number.
+pub(super) fn requested_purpose(purpose: i32) -> Result<Purpose, Fault> {
+    match identity::LinkPurpose::try_from(purpose) {
+        Ok(identity::LinkPurpose::ResetPassword) => Ok(Purpose::ResetPassword),
+        Ok(identity::LinkPurpose::Invitation) => Ok(Purpose::Invitation),
+        Ok(identity::LinkPurpose::Unspecified) | Err(_) => {
+            let message = "must be RESET_PASSWORD or INVITATION";
+            Err(Fault::invalid_field("purpose", message))
+        }
     }
 }
 
@@ -208,6 +229,30 @@ fn head(release: &Release, (total, completed): (u32, u32)) -> proto::Release {
         reopened_count: release.reopened_count,
         revision: release.revision.0,
     }
+}
+
+/// Whether the caller could start a task.
+pub(super) fn readiness(readiness: Readiness) -> proto::Readiness {
+    let blocker = readiness.blocker.map(|blocker| match blocker {
+        Blocker::Predecessor(task) => ("TASK_OUT_OF_ORDER", task),
+        Blocker::OwnWork(task) => ("DEVELOPER_BUSY", task),
+    });
+    proto::Readiness {
+        can_start: readiness.can_start,
+        blocked_by: blocker.map(|(code, task)| proto::Blocker {
+            code: code.to_owned(),
+            task: Some(placed_task(task)),
+        }),
+    }
+}
+
+/// The same in a release, which has the descriptions of its tasks already.
+pub(super) fn short_readiness(readiness: Readiness) -> proto::Readiness {
+    let mut readiness = self::readiness(readiness);
+    if let Some(Some(task)) = readiness.blocked_by.as_mut().map(|by| by.task.as_mut()) {
+        task.description = String::new();
+    }
+    readiness
 }
 
 pub(super) fn placed_task(placed: PlacedTask) -> proto::Task {

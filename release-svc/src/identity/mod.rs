@@ -1,7 +1,8 @@
 //! The account model: valid names, addresses and passwords, and the limits on sign-ins and
-//! registrations.
+//! registrations; links in mails.
 
 pub mod credentials;
+pub mod links;
 mod new_password;
 pub mod password;
 pub mod quota;
@@ -14,9 +15,10 @@ use serde::{Deserialize, Serialize};
 use slipway_rpc::access::Role;
 use slipway_runtime::typed_id;
 
+use self::links::Link;
 use crate::{
     provider::person::Subject,
-    sessions::{EndReason, SessionId},
+    sessions::{EndReason, Session, SessionId},
 };
 pub use credentials::{Email, Username};
 pub use new_password::NewPassword;
@@ -64,6 +66,9 @@ pub struct User {
     /// Whether it can be used.
     #[serde(default)]
     pub state: UserState,
+    /// Whether it was invited and has no password yet.
+    #[serde(default)]
+    pub invited: bool,
 }
 
 impl User {
@@ -77,6 +82,16 @@ impl User {
             role,
             created_at: now,
             state: UserState::Active,
+            invited: false,
+        }
+    }
+
+    /// The same, to be invited by mail.
+    #[must_use]
+    pub fn invited(self) -> Self {
+        Self {
+            invited: true,
+            ..self
         }
     }
 
@@ -122,14 +137,17 @@ pub struct Account {
     /// One more with every change.
     #[serde(default = "first_revision")]
     pub revision: u64,
-    /// Argon2id, in PHC format. Empty: its owner signs in with an identity provider only.
-    pub password_hash: String,
+    /// Argon2id, in PHC format; `None` if nobody can sign in with a password.
+    pub password_hash: Option<String>,
     /// The user of an identity provider who is its owner. No two accounts have the same.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub provider: Option<Subject>,
     /// The sessions that ended with the last change that ends sessions.
     #[serde(default)]
     pub ended_sessions: Option<SessionsCut>,
+    /// The links that were mailed, or will be.
+    #[serde(default)]
+    pub links: Vec<Link>,
 }
 
 /// All sessions of an account that began before a time, except perhaps one.
@@ -143,6 +161,10 @@ pub struct SessionsCut {
     /// Why they ended.
     #[serde(default = "password_changed")]
     pub why: EndReason,
+    /// Of tokens for programs only those are, that were created before this time; `None`: as of all
+    /// others.
+    #[serde(default)]
+    pub programs_before: Option<Timestamp>,
 }
 
 /// Of accounts that were stored when nothing else ended all sessions.
@@ -167,13 +189,14 @@ fn first_revision() -> u64 {
 impl Account {
     /// A new account.
     #[must_use]
-    pub fn new(user: User, password_hash: String) -> Self {
+    pub fn new(user: User, password_hash: Option<String>) -> Self {
         Self {
             user,
             revision: first_revision(),
             password_hash,
             provider: None,
             ended_sessions: None,
+            links: Vec::new(),
         }
     }
 
@@ -182,28 +205,47 @@ impl Account {
     pub fn of_provider(user: User, subject: Subject) -> Self {
         Self {
             provider: Some(subject),
-            ..Self::new(user, String::new())
+            ..Self::new(user, None)
         }
     }
 
-    /// The hash of its password, if it has one.
+    /// The account with another password. Its links and its sessions end, except `keep`; with
+    /// `programs` also its tokens for programs.
     #[must_use]
-    pub fn password(&self) -> Option<&str> {
-        Some(&*self.password_hash).filter(|hash| !hash.is_empty())
+    pub fn with_password(
+        &self,
+        hash: String,
+        keep: Option<SessionId>,
+        programs: bool,
+        now: Timestamp,
+    ) -> Self {
+        let mut after = self.touched();
+        after.password_hash = Some(hash);
+        after.user.invited = false;
+        after.links.clear();
+        after.ended_sessions = Some(SessionsCut {
+            before: now,
+            except: keep,
+            why: EndReason::PasswordChanged,
+            programs_before: (!programs).then(|| self.programs_end_before()),
+        });
+        after
     }
 
-    /// The account with another password. Its sessions end, except `keep`.
+    /// The time before which tokens for programs were created that have ended with a change of the
+    /// account.
+    fn programs_end_before(&self) -> Timestamp {
+        let cut = self.ended_sessions;
+        cut.map_or(Timestamp::MIN, |cut| {
+            cut.programs_before.unwrap_or(cut.before)
+        })
+    }
+
+    /// Whether the owner of its address may set its password. Whoever signs in without one has none
+    /// to forget.
     #[must_use]
-    pub fn with_password(&self, hash: String, keep: Option<SessionId>, now: Timestamp) -> Self {
-        Self {
-            password_hash: hash,
-            ended_sessions: Some(SessionsCut {
-                before: now,
-                except: keep,
-                why: EndReason::PasswordChanged,
-            }),
-            ..self.touched()
-        }
+    pub fn takes_password(&self) -> bool {
+        !self.user.is_disabled() && (self.password_hash.is_some() || self.user.invited)
     }
 
     /// The account after a change by an admin; `None` if that changes nothing. All sessions end if
@@ -229,7 +271,11 @@ impl Account {
                 before: now,
                 except: None,
                 why,
+                programs_before: None,
             });
+        }
+        if after.user.is_disabled() {
+            after.links.clear();
         }
         Some(after)
     }
@@ -246,14 +292,18 @@ impl Account {
     /// Whether it is an admin who can sign in.
     #[must_use]
     pub fn is_acting_admin(&self) -> bool {
-        self.user.role == Role::Admin && self.user.state == UserState::Active
+        self.user.role == Role::Admin && self.user.state == UserState::Active && !self.user.invited
     }
 
     /// Why a session has ended with a change of the account; `None` if it has not.
     #[must_use]
-    pub fn has_ended(&self, session: SessionId, created_at: Timestamp) -> Option<EndReason> {
+    pub fn has_ended(&self, session: &Session) -> Option<EndReason> {
         let cut = self.ended_sessions?;
-        let is_cut = created_at < cut.before && cut.except != Some(session);
+        let before = match session.program {
+            Some(_) => self.programs_end_before(),
+            None => cut.before,
+        };
+        let is_cut = session.created_at < before && cut.except != Some(session.id);
         is_cut.then_some(cut.why)
     }
 }

@@ -1,5 +1,5 @@
-//! Limits how many accounts one address may register. Registrations are counted per clock hour,
-//! because every database can do that in one conditional write.
+//! Limits how many accounts one address may register, and how many links in mails are asked for. Both
+//! are counted per clock hour, because every database can do that in one conditional write.
 
 use std::time::Duration;
 

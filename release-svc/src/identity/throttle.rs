@@ -59,6 +59,18 @@ impl Subject {
         Self(format!("sessions-{}", Self::address(address).0))
     }
 
+    /// A network address that asks for links in mails.
+    #[must_use]
+    pub fn links_from(address: IpAddr) -> Self {
+        Self::address(address).for_links()
+    }
+
+    /// The same subject, for links in mails.
+    #[must_use]
+    pub fn for_links(&self) -> Self {
+        Self(format!("links-{}", self.0))
+    }
+
     /// The stored value.
     #[must_use]
     pub fn as_str(&self) -> &str {

@@ -11,6 +11,7 @@
 //! | planning, adding tasks, hotfixes | [`plan`] |
 //! | changing and deleting tasks and releases | [`edit`] |
 //! | starting, pausing and completing tasks, completing releases | [`workflow`] |
+//! | what a developer could start, and what blocks it | [`readiness`] |
 //! | tasks in process for too long, reminders | [`timed`] |
 //! | recurring tasks | [`recurrence`] |
 //! | why something is refused | [`refusal`] |
@@ -19,6 +20,7 @@ pub mod details;
 pub mod edit;
 pub mod events;
 pub mod plan;
+pub mod readiness;
 pub mod recurrence;
 pub mod refusal;
 pub mod timed;
@@ -35,6 +37,7 @@ use slipway_runtime::typed_id;
 pub use details::{Priority, RemindBefore, Tags};
 pub use edit::{ReleaseChange, TaskChange};
 pub use plan::{ReleaseDraft, TaskDraft};
+pub use readiness::{Blocker, Readiness};
 pub use recurrence::{Recurrence, RecurrenceDraft, Rule, SeriesEnd};
 pub use refusal::{Full, Refusal};
 pub use timed::StaleRule;

@@ -14,23 +14,23 @@ use slipway_proto::events::{
 use super::*;
 use crate::identity::UserId;
 
-const STALE: StaleRule = StaleRule {
+pub(super) const STALE: StaleRule = StaleRule {
     after: SignedDuration::from_hours(48),
     repeat: SignedDuration::from_hours(24),
 };
 
-fn at(second: i64) -> Timestamp {
+pub(super) fn at(second: i64) -> Timestamp {
     Timestamp::UNIX_EPOCH + SignedDuration::from_secs(second)
 }
 
-fn user(name: &str) -> UserRef {
+pub(super) fn user(name: &str) -> UserRef {
     UserRef {
         id: UserId::generate(),
         username: name.into(),
     }
 }
 
-fn draft(title: &str, assignee: &UserRef, order_index: Option<i64>) -> TaskDraft {
+pub(super) fn draft(title: &str, assignee: &UserRef, order_index: Option<i64>) -> TaskDraft {
     TaskDraft {
         title: Text::title(title).unwrap(),
         description: Text::description("").unwrap(),
@@ -54,7 +54,7 @@ fn reason(text: &str) -> Text {
     Text::reason(text).unwrap()
 }
 
-fn plan(tasks: Vec<TaskDraft>) -> Result<Decision, Refusal> {
+pub(super) fn plan(tasks: Vec<TaskDraft>) -> Result<Decision, Refusal> {
     let draft = ReleaseDraft {
         name: Text::title("r").unwrap(),
         description: Text::description("").unwrap(),

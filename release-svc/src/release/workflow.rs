@@ -191,7 +191,7 @@ impl Release {
         index.ok_or(Refusal::TaskNotFound(id))
     }
 
-    fn unfinished_predecessor(&self, index: usize) -> Option<&Task> {
+    pub(super) fn unfinished_predecessor(&self, index: usize) -> Option<&Task> {
         let predecessor = self.tasks.get(index.checked_sub(1)?)?;
         (!predecessor.is_completed()).then_some(predecessor)
     }

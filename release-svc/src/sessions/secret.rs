@@ -15,7 +15,8 @@ use super::{SessionId, SessionKind};
 const FAMILY_BYTES: usize = 16;
 const CURRENT_BYTES: usize = 32;
 
-/// The digest of a random part. The part has at least 128 random bits, so a plain hash is enough.
+/// The digest of a random part of a secret. The part has at least 128 random bits, so a plain hash is
+/// enough.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(transparent)]
 pub struct Digest(String);

@@ -280,7 +280,11 @@ impl Sessions {
         Ok(())
     }
 
-    async fn end_sign_ins(
+    /// Ends all sessions of an account, except `keep`, and none of its tokens for programs.
+    ///
+    /// # Errors
+    /// If the database is unavailable: then only some of them may have ended.
+    pub(crate) async fn end_sign_ins(
         &self,
         user: UserId,
         keep: Option<SessionId>,
@@ -391,7 +395,7 @@ impl Sessions {
         let account = self.users.user(session.user).await?.ok_or_else(gone)?;
         let is_disabled = account.user.is_disabled();
         let disabled = is_disabled.then_some(EndReason::AccountDisabled);
-        if let Some(why) = disabled.or(account.has_ended(session.id, session.created_at)) {
+        if let Some(why) = disabled.or(account.has_ended(session)) {
             self.end(session, why, &Actor::System).await?;
             return Err(match session.program {
                 Some(_) => TokenError::Revoked.into(),
@@ -456,7 +460,14 @@ impl Sessions {
         })
     }
 
-    async fn count_guess(&self, address: Option<IpAddr>) -> Result<Option<Fault>, StoreError> {
+    /// Counts a wrong secret of a session or a link. Returns the answer if there were too many.
+    ///
+    /// # Errors
+    /// If the database is unavailable.
+    pub(crate) async fn count_guess(
+        &self,
+        address: Option<IpAddr>,
+    ) -> Result<Option<Fault>, StoreError> {
         let Some(subject) = address.map(Subject::sessions_of) else {
             return Ok(None);
         };

@@ -1,4 +1,5 @@
-//! Counts registrations: one document per subject (network address) and hour.
+//! Counts registrations, and links that are asked for: one document per subject (network address or
+//! account) and hour.
 
 use serde::{Deserialize, Serialize};
 use slipway_store::{Collection, Document, Entries, Index, Query, Write};
@@ -50,7 +51,7 @@ fn place(hour: Hour) -> String {
 }
 
 impl UserStore {
-    /// Counts a registration of the subject in this hour. Returns `false`, without counting, if
+    /// Counts a registration, or a link, of the subject in this hour. Returns `false`, without counting, if
     /// there were `limit` of them already.
     ///
     /// # Errors

@@ -201,15 +201,6 @@ impl ReleaseStore {
         Ok(self.documents.list(&BY_TASK, &first).await?.pop())
     }
 
-    /// One task.
-    ///
-    /// # Errors
-    /// If the database is unavailable.
-    pub async fn task(&self, id: TaskId) -> Result<Option<PlacedTask>, StoreError> {
-        let release = self.release_of(id).await?;
-        Ok(release.and_then(|release| release.placed(id)))
-    }
-
     /// The task that a developer has in process.
     ///
     /// # Errors
@@ -221,6 +212,22 @@ impl ReleaseStore {
             let own = active.find(|task| task.assignee.id == developer);
             own.map(|task| release.place(task))
         }))
+    }
+
+    /// The developer's task in process, as far as it matters for what they could start in this
+    /// release: it is read only if the next task waits for them.
+    ///
+    /// # Errors
+    /// If the database is unavailable.
+    pub async fn work_beside(
+        &self,
+        release: &Release,
+        developer: UserId,
+    ) -> Result<Option<PlacedTask>, StoreError> {
+        match release.waits_for(developer) {
+            true => self.active_task(developer).await,
+            false => Ok(None),
+        }
     }
 
     /// How many developers have a task in process.

@@ -94,6 +94,8 @@ pub struct AccountFilter {
     pub role: Option<Role>,
     /// It is in this state.
     pub state: Option<UserState>,
+    /// Whether it was invited and has no password yet.
+    pub invited: Option<bool>,
 }
 
 impl AccountFilter {
@@ -101,6 +103,7 @@ impl AccountFilter {
         let begins = |text: String| text.starts_with(&self.prefix);
         self.role.is_none_or(|role| role == user.role)
             && self.state.is_none_or(|state| state == user.state)
+            && self.invited.is_none_or(|invited| invited == user.invited)
             && (begins(user.username.key()) || begins(user.email.key()))
     }
 
@@ -167,6 +170,20 @@ impl UserStore {
         let mut decide = decide;
         let decide = |before: Option<&Account>| before.and_then(&mut decide);
         self.documents.update_with(id, &[event], decide).await
+    }
+
+    /// The same without an event: nobody else needs to know of the change.
+    ///
+    /// # Errors
+    /// As [`Self::update`].
+    pub async fn amend(
+        &self,
+        id: UserId,
+        decide: impl FnMut(&Account) -> Option<Account>,
+    ) -> Result<Option<Account>, StoreError> {
+        let mut decide = decide;
+        let decide = |before: Option<&Account>| before.and_then(&mut decide);
+        self.documents.update(id, decide).await
     }
 
     /// One account.

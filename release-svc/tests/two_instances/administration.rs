@@ -67,6 +67,7 @@ pub(super) async fn of_two_admins_who_demote_each_other_one_stays(setup: Setup) 
         email: "second@example.com".into(),
         password: PASSWORD.into(),
         role: Role::Admin.into(),
+        invite: false,
     };
     let mut first = identity(&setup, 0);
     let created = first.create_account(setup.admin.request(create)).await;
@@ -130,6 +131,7 @@ pub(super) async fn a_repeated_creation_makes_one_account(setup: Setup) {
         email: "carol@example.com".into(),
         password: PASSWORD.into(),
         role: Role::Unspecified.into(),
+        invite: false,
     };
     let admin = Outbound {
         idempotency_key: Some("the-same".into()),

@@ -28,7 +28,9 @@ use slipway_proto::{
     },
 };
 use slipway_rpc::{
-    access::{AccessLayer, Keyring, Policies, ServiceSecret, StreamLimits, Verifier},
+    access::{
+        AccessLayer, Keyring, Policies, ServiceSecret, ServiceTokens, StreamLimits, Verifier,
+    },
     grpc::{Link, Middleware, Outbound},
 };
 use slipway_runtime::{
@@ -50,6 +52,7 @@ pub(super) struct Setup {
     /// ada
     pub(super) developer: Outbound,
     pub(super) bob: Outbound,
+    secret: ServiceSecret,
     pub(super) bus: SharedBus,
     pub(super) published: Arc<AtomicUsize>,
     pub(super) background: Background,
@@ -79,10 +82,11 @@ async fn instance(
     stores: Stores,
     bus: SharedBus,
     keys: Arc<Keyring>,
+    secret: ServiceSecret,
     background: Background,
 ) -> Link {
     let clock: SharedClock = Arc::new(SystemClock);
-    let verifier = Verifier::with_keys(keys.jwks(), ServiceSecret::random(), clock.clone());
+    let verifier = Verifier::with_keys(keys.jwks(), secret, clock.clone());
     let config = Config {
         token_ttl: Duration::from_secs(3600),
         session_ttl: SignedDuration::from_hours(24),
@@ -139,11 +143,12 @@ impl Setup {
             async move { bus.publish(records).await }
         });
         let keys = Arc::new(Keyring::ephemeral());
-        let background = Background::default();
+        let (background, secret) = (Background::default(), ServiceSecret::random());
         // Both instances find no schema and no admin at the same time; one creates them.
         let build = || async {
             let stores = backend.stores().await;
-            instance(stores, bus.clone(), keys.clone(), background.clone()).await
+            let (bus, keys, secret) = (bus.clone(), keys.clone(), secret.clone());
+            instance(stores, bus, keys, secret, background.clone()).await
         };
         let (one, two) = tokio::join!(build(), build());
         let mut identity = IdentityServiceClient::new(two.clone());
@@ -169,12 +174,19 @@ impl Setup {
             admin: Outbound::with_token(admin.unwrap().token),
             developer: Outbound::with_token(developer),
             bob: Outbound::with_token(bob),
+            secret,
             bus,
             published,
             background,
             _backend: backend,
             _dir: dir,
         }
+    }
+
+    /// Another process of the mesh.
+    pub(super) fn service(&self) -> Outbound {
+        let tokens = ServiceTokens::new(self.secret.clone(), "notify", Arc::new(SystemClock));
+        Outbound::with_token(tokens.current())
     }
 
     pub(super) fn releases(&self, n: usize) -> ReleaseServiceClient<Link> {

@@ -6,6 +6,7 @@
 mod administration;
 mod editing;
 mod harness;
+mod links;
 mod recurring;
 mod sessions;
 
@@ -43,6 +44,13 @@ use self::editing::{
     of_two_changes_of_one_revision_one_is_made, what_is_deleted_is_unknown_on_both_replicas,
 };
 use self::harness::{Backend, PASSWORD, Setup, race, task};
+use self::links::{
+    a_link_is_void_after_a_newer_one_and_when_the_account_is_disabled,
+    a_link_sets_the_password_once_and_ends_all_sessions, a_secret_is_of_no_other_account,
+    an_invited_account_gets_its_password_by_the_link,
+    of_two_resets_with_one_link_at_once_one_sets_the_password, only_a_service_gets_a_secret,
+    the_answer_does_not_tell_who_has_an_account, tokens_for_programs_stay_unless_they_are_to_go,
+};
 use self::recurring::each_completed_task_is_followed_once;
 use self::sessions::{
     a_sign_in_during_a_change_of_password_leaves_no_session,
@@ -108,6 +116,14 @@ on_each_backend!(
     of_two_admins_who_demote_each_other_one_stays
     a_sign_in_while_the_account_is_disabled_leaves_no_session
     a_repeated_creation_makes_one_account
+    a_link_sets_the_password_once_and_ends_all_sessions
+    of_two_resets_with_one_link_at_once_one_sets_the_password
+    a_link_is_void_after_a_newer_one_and_when_the_account_is_disabled
+    a_secret_is_of_no_other_account
+    only_a_service_gets_a_secret
+    the_answer_does_not_tell_who_has_an_account
+    tokens_for_programs_stay_unless_they_are_to_go
+    an_invited_account_gets_its_password_by_the_link
 );
 
 async fn a_developer_starts_one_task_on_both_replicas_together(s: Setup) {

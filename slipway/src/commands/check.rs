@@ -4,9 +4,10 @@ use serde::Serialize;
 
 use crate::{
     cli::Role,
-    config::{ALL, Effective, Invalid, Key, Layers, Origin},
+    config::{ALL, Effective, Invalid, KEYS, Key, Layers, Origin},
     output,
     text::escape,
+    wiring::bus,
 };
 
 /// Printed instead of a secret.
@@ -32,7 +33,7 @@ struct Row {
 /// `strict` turns warnings into errors.
 ///
 /// # Errors
-/// [`Invalid`] with all problems, or if standard output cannot be written.
+/// [`Invalid`] with all problems, if this program was built without what it needs, or if standard output cannot be written.
 pub fn run(layers: &Layers, role: Role, strict: bool, json: bool) -> anyhow::Result<()> {
     let warnings = layers.warnings();
     let checked = layers.settings(Some(role));
@@ -41,7 +42,12 @@ pub fn run(layers: &Layers, role: Role, strict: bool, json: bool) -> anyhow::Res
         problems.extend(checked.err().unwrap_or_default().problems);
         return Err(Invalid { problems }.into());
     }
-    checked?;
+    let settings = checked?;
+    if let Some(brokers) = &settings.kafka_brokers
+        && KEYS.kafka_brokers.concerns(role)
+    {
+        bus::check_features(brokers, &settings.kafka_security())?;
+    }
     for warning in warnings {
         output::remark(&warning.to_string());
     }

@@ -4,6 +4,7 @@
 use std::net::SocketAddr;
 
 use release_svc::identity::NewPassword;
+use slipway_rpc::access::Keyring;
 use slipway_runtime::telemetry::logs;
 
 use super::{
@@ -114,7 +115,7 @@ impl Reader<'_> {
         if let Some(role) = role {
             self.check_redirects(role);
             self.check_services(role);
-            self.check_signing_keys(role);
+            self.check_signing_keys(values, role);
             self.check_listeners(values, role);
         }
     }
@@ -213,11 +214,18 @@ impl Reader<'_> {
     }
 
     /// Replicas on one database must sign with the same keys: each making its own would
-    /// only show when a token of one is refused by another.
-    fn check_signing_keys(&mut self, role: Role) {
-        let signs = matches!(role, Role::All | Role::Release);
-        let shared = self.layers.sets(&KEYS.mongodb_url);
-        if signs && shared && !self.layers.sets(&KEYS.jwt_key_file) {
+    /// only show when a token of one is refused by another. Only who signs has their file.
+    fn check_signing_keys(&mut self, values: &Values, role: Role) {
+        if !matches!(role, Role::All | Role::Release) {
+            return;
+        }
+        if let Some(path) = &values.jwt_key_file {
+            if let Err(error) = Keyring::load(path) {
+                self.problem(&KEYS.jwt_key_file, error.to_string());
+            }
+            return;
+        }
+        if self.layers.sets(&KEYS.mongodb_url) && !self.layers.sets(&KEYS.jwt_key_file) {
             let message = "must be set when mongodb_url is: all replicas sign with the same keys \
                            (SLIPWAY_JWT_KEY_FILE)";
             self.problem(&KEYS.jwt_key_file, message);

@@ -2,6 +2,7 @@
 
 use std::{fs, time::Duration};
 
+use slipway_rpc::access::Keyring;
 use tempfile::TempDir;
 
 use super::*;
@@ -46,11 +47,16 @@ impl Case {
         self
     }
 
+    /// With a file of keys that sign tokens.
+    fn signing(self) -> Self {
+        let path = self.dir.path().join("keys.pem");
+        Keyring::load_or_create(&path).unwrap();
+        self.env("SLIPWAY_JWT_KEY_FILE", path.to_str().unwrap())
+    }
+
     fn settings(self, role: Role) -> Result<Settings, Vec<String>> {
-        // The directory lives until the layers have been read.
-        let layers = Layers::collect(self.sources);
-        drop(self.dir);
-        layers.settings(Some(role)).map_err(|invalid| {
+        let settings = Layers::collect(self.sources).settings(Some(role));
+        settings.map_err(|invalid| {
             let problems = invalid.problems.iter();
             problems.map(ToString::to_string).collect()
         })

@@ -12,7 +12,7 @@ use slipway_runtime::life::{Check, Need, Problem};
 use slipway_proto::events::Topic;
 
 use super::Life;
-use crate::UsageError;
+use crate::{UsageError, version::FEATURES};
 
 /// Interval between attempts to create the topics while the broker is unavailable.
 const RETRY_EVERY: Duration = Duration::from_secs(1);
@@ -67,9 +67,7 @@ pub(crate) fn connect(brokers: &str, security: &Security) -> Result<SharedBus, U
     use slipway_bus::security::Mechanism;
     use slipway_bus_kafka::{KafkaBus, KafkaConfig};
 
-    if is_secured(security) && !cfg!(feature = "kafka-tls") {
-        return Err(built_without("kafka-tls", brokers));
-    }
+    check_features(brokers, security)?;
     let in_the_clear = security
         .sign_in
         .as_ref()
@@ -96,18 +94,27 @@ pub(crate) fn connect(brokers: &str, security: &Security) -> Result<SharedBus, U
 /// Always.
 #[cfg(not(feature = "kafka"))]
 pub(crate) fn connect(brokers: &str, security: &Security) -> Result<SharedBus, UsageError> {
-    let feature = if is_secured(security) {
-        "kafka-tls"
-    } else {
-        "kafka"
-    };
-    Err(built_without(feature, brokers))
+    Err(built_without(feature_for(security), brokers))
 }
 
-/// Whether TLS or authentication is configured. The Kafka client has them only if it was built
-/// with them.
-fn is_secured(security: &Security) -> bool {
-    security.tls.is_some() || security.sign_in.is_some()
+/// Checks that this program was built with what `security` needs.
+///
+/// # Errors
+/// If it was not.
+pub(crate) fn check_features(brokers: &str, security: &Security) -> Result<(), UsageError> {
+    let needed = feature_for(security);
+    if FEATURES.split(',').any(|feature| feature == needed) {
+        return Ok(());
+    }
+    Err(built_without(needed, brokers))
+}
+
+/// The cargo feature with the Kafka client. TLS and authentication are a feature of their own.
+fn feature_for(security: &Security) -> &'static str {
+    match security.tls.is_some() || security.sign_in.is_some() {
+        true => "kafka-tls",
+        false => "kafka",
+    }
 }
 
 fn built_without(feature: &str, brokers: &str) -> UsageError {

@@ -122,8 +122,12 @@ impl Shared<'_> {
         let forum = self
             .forum_routes(&storage, to_release.clone(), bus.clone())
             .await?;
-        let chat = self.chat_routes(&storage, to_release, bus.clone()).await?;
-        let notify = self.notify_routes(&storage, bus.clone()).await?;
+        let chat = self
+            .chat_routes(&storage, to_release.clone(), bus.clone())
+            .await?;
+        let notify = self
+            .notify_routes(&storage, to_release, bus.clone())
+            .await?;
         let routes = both(both(release, forum), both(chat, notify));
         let link = Link::local(middleware.wrap(routes.clone()));
         self.deliver_alarms("slipway", Some(bus), Some(link.clone()));
@@ -204,8 +208,9 @@ impl Shared<'_> {
         let release = self.remote("release", self.settings.release_url.as_ref())?;
         self.uses_release(notify_svc::SERVICE, &release);
         let programs = self.programs(release.clone());
-        let middleware = self.middleware(self.verifier_from(release), programs, None)?;
-        let routes = self.notify_routes(&storage, bus.clone()).await?;
+        let verifier = self.verifier_from(release.clone());
+        let middleware = self.middleware(verifier, programs, None)?;
+        let routes = self.notify_routes(&storage, release, bus.clone()).await?;
         let itself = Link::local(middleware.wrap(routes.clone()));
         self.deliver_alarms("notify", Some(bus), Some(itself));
         let server = self.server(routes, notify_svc::SERVICES.into(), middleware);

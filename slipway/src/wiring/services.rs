@@ -6,7 +6,10 @@ use anyhow::Context as _;
 use axum::Router;
 use chat_svc::assistant::{Builtin, Ollama, OllamaConfig, SharedAssistant};
 use jiff::SignedDuration;
-use notify_svc::notification::mail::{FileMailer, SharedMailer, SmtpMailer};
+use notify_svc::notification::{
+    links::ReleaseLinks,
+    mail::{FileMailer, SharedMailer, SmtpMailer},
+};
 use release_svc::{
     FirstAdmin, FirstPassword, KnownAccounts, Passwords, RegistrationRules,
     provider::{ProviderConfig, person::RoleRule},
@@ -165,8 +168,11 @@ impl Shared<'_> {
     pub(super) async fn notify_routes(
         &self,
         storage: &Storage,
+        release: Link,
         bus: SharedBus,
     ) -> anyhow::Result<Routes> {
+        let (secret, clock) = (self.secret.clone(), self.clock.clone());
+        let tokens = ServiceTokens::new(secret, self.role.as_str(), clock);
         let config = notify_svc::Config {
             activity_retention: self.settings.activity_retention,
             notification_retention: self.settings.notification_retention,
@@ -185,6 +191,7 @@ impl Shared<'_> {
             stores: storage.notify().await?,
             bus,
             mailer: mailer(self.settings, &self.life.health)?,
+            links: Arc::new(ReleaseLinks::new(release, tokens)),
             clock: self.clock.clone(),
             background: self.life.background.clone(),
             health: self.life.health.clone(),

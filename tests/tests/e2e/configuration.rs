@@ -68,7 +68,9 @@ async fn tls_needs_a_program_that_was_built_with_it() {
     let options = Options::default()
         .env("SLIPWAY_KAFKA_BROKERS", NOBODY)
         .env("SLIPWAY_KAFKA_TLS", "true");
-    refused(&options, &["Kafka", NOBODY, "the cargo feature kafka-tls"]).await;
+    let said = ["Kafka", NOBODY, "the cargo feature kafka-tls"];
+    refused(&options, &said).await;
+    refused(&options.arg("config").arg("check"), &said).await;
 }
 
 mod kafka {

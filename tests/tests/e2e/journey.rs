@@ -3,13 +3,14 @@
 
 use std::sync::Arc;
 
-use anyhow::ensure;
+use anyhow::{Context as _, ensure};
 use notify_svc::testing::{Reaction, SmtpServer};
 use reqwest::Method;
 use serde_json::{Value, json};
 use slipway_proto::forum::v1::{PostCommentRequest, forum_service_client::ForumServiceClient};
 use slipway_tests::{
     ADMIN_PASSWORD, Client, Options, Process, Team,
+    plain::HTML,
     process::SECRET,
     team::{PASSWORD, id, task_ids},
     until,
@@ -43,6 +44,7 @@ const BOUNCE: &str = "550 5.1.1 <dev-1@example.com> says sepia";
 const SECRETS: &[(&str, &str)] = &[
     ("a token", "eyJ"),
     ("a token for programs", "slp_"),
+    ("the secret of a link", "sll_"),
     ("the key that signs tokens", "MC4CAQAwBQYDK2VwBCIEI"),
     ("a password hash", "$argon2"),
     ("the admin's password", ADMIN_PASSWORD),
@@ -125,6 +127,7 @@ pub(crate) async fn make(level: &str) -> Journey {
     alerts(&anybody, &team.admin).await;
     repairs(&team.admin).await;
     administers(&team.admin).await;
+    invites(&team.admin, &anybody, &mails).await;
     hears_of_everything(&team).await;
 
     let mut log = String::new();
@@ -315,6 +318,27 @@ async fn repairs(admin: &Client) {
     let replay = format!("/admin/dead-letters/{}/replay", id(&letter));
     let _ = post(admin, &replay, &json!({})).await.expect(200);
     letters(2).await;
+}
+
+/// Invites somebody, who opens the link of the mail and tries it with a weak password.
+async fn invites(admin: &Client, anybody: &Client, mails: &SmtpServer) {
+    const ADDRESS: &str = "invited@example.com";
+    let body = json!({"username": "invited", "email": ADDRESS, "invite": true});
+    let _ = post(admin, "/admin/users", &body).await.expect(201);
+    let mail = until(async || {
+        let taken = mails.taken().into_iter().find(|mail| mail.to == ADDRESS);
+        taken.map(|mail| mail.text).context("no mail yet")
+    });
+    let mail = mail.await.unwrap().replace("=\r\n", "").replace("=3D", "=");
+    let (_, secret) = mail.split_once("?token=").unwrap();
+    let secret = secret.split_whitespace().next().unwrap();
+    let page = format!("/invitation?token={secret}");
+    let page = anybody.request(Method::GET, &page).header("accept", HTML);
+    let page = anybody.send(page).await.unwrap();
+    assert_eq!(page.status, 200, "{}", page.text);
+    let body = json!({"token": secret, "newPassword": WEAK_PASSWORD});
+    let refused = post(anybody, "/auth/password/reset", &body).await;
+    let _ = refused.expect(400);
 }
 
 /// Makes a second admin, and a developer of it.

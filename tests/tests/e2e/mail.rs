@@ -21,7 +21,8 @@ use slipway_tests::{
 const MENTIONS: usize = 200;
 
 /// The mails in a data directory, as texts.
-fn files(data: &Path) -> Vec<String> {
+/// The mails of a process without a mail server.
+pub(crate) fn files(data: &Path) -> Vec<String> {
     let Ok(dir) = fs::read_dir(data.join("data/mail")) else {
         return Vec::new();
     };

@@ -3,7 +3,9 @@
 use std::time::Duration;
 
 use axum::response::Response;
-use slipway_proto::chat::v1::{CreateSessionRequest, DeleteSessionRequest, SendMessageRequest};
+use slipway_proto::chat::v1::{
+    CreateSessionRequest, DeleteSessionRequest, GetHistoryRequest, SendMessageRequest,
+};
 use slipway_rpc::{error::Fault, grpc::Outbound};
 use slipway_runtime::text::{check_line, shortened};
 
@@ -17,9 +19,11 @@ const LONGEST_TITLE: usize = 60;
 
 /// Asks, in a conversation or at the beginning of one, and waits for the answer.
 pub(super) async fn ask(sent: Sent) -> Response {
-    let session = match sent.line("session") {
-        id if id.is_empty() => begin(&sent).await,
-        id => Ok(id),
+    let session = sent.line("session");
+    let is_new = session.is_empty();
+    let session = match is_new {
+        true => begin(&sent).await,
+        false => Ok(session),
     };
     let session = match session {
         Ok(session) => session,
@@ -31,14 +35,35 @@ pub(super) async fn ask(sent: Sent) -> Response {
         ..sent.outbound()
     };
     let request = outbound.request(SendMessageRequest {
-        session_id: session,
+        session_id: session.clone(),
         content: sent.fields.get("content").to_owned(),
     });
     let answer = sent.services().chat.clone().send_message(request).await;
-    let outcome = answer
-        .map(|_| format!("{address}#ask"))
-        .map_err(Fault::from);
-    sent.end_at(&address, outcome).await
+    match answer {
+        Ok(_) => sent.end(Ok(format!("{address}#ask"))).await,
+        Err(status) if is_new && is_deleted_if_empty(&sent, session).await => {
+            sent.end_at("/assistant", Err(status.into())).await
+        }
+        Err(status) => sent.end_at(&address, Err(status.into())).await,
+    }
+}
+
+/// Deletes a conversation without a question: the first one was refused. Whether it was deleted.
+async fn is_deleted_if_empty(sent: &Sent, session_id: String) -> bool {
+    let history = GetHistoryRequest {
+        session_id: session_id.clone(),
+        page_size: 1,
+        page_token: String::new(),
+    };
+    let mut chat = sent.services().chat.clone();
+    let outbound = &sent.visitor.outbound;
+    match chat.get_history(outbound.request(history)).await {
+        Ok(history) if history.get_ref().messages.is_empty() => {
+            let request = outbound.request(DeleteSessionRequest { session_id });
+            chat.delete_session(request).await.is_ok()
+        }
+        _ => false,
+    }
 }
 
 /// Begins a conversation that is named after its first question.

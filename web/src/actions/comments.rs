@@ -1,14 +1,14 @@
 //! Comments and replies.
 
-use axum::{extract::Path, response::Response};
+use axum::response::Response;
 use slipway_proto::forum::v1::{
     Comment, DeleteCommentRequest, EditCommentRequest, PostCommentRequest, PostReplyRequest,
 };
 use slipway_rpc::error::Fault;
 
-use super::Sent;
+use super::{Id, Sent};
 
-pub(super) async fn post(Path(task_id): Path<String>, sent: Sent) -> Response {
+pub(super) async fn post(Id(task_id): Id, sent: Sent) -> Response {
     let content = sent.fields.get("content").to_owned();
     let request = sent.request(PostCommentRequest { task_id, content });
     let answer = sent.services().forum.clone().post_comment(request).await;
@@ -19,7 +19,7 @@ pub(super) async fn post(Path(task_id): Path<String>, sent: Sent) -> Response {
     sent.end(outcome).await
 }
 
-pub(super) async fn reply(Path(comment_id): Path<String>, sent: Sent) -> Response {
+pub(super) async fn reply(Id(comment_id): Id, sent: Sent) -> Response {
     let content = sent.fields.get("content").to_owned();
     let request = sent.request(PostReplyRequest {
         comment_id,
@@ -33,25 +33,30 @@ pub(super) async fn reply(Path(comment_id): Path<String>, sent: Sent) -> Respons
     sent.end(outcome).await
 }
 
-pub(super) async fn edit(Path(id): Path<String>, sent: Sent) -> Response {
-    let request = sent.request(EditCommentRequest {
-        id,
-        content: sent.fields.get("content").to_owned(),
-        revision: sent.revision(),
-    });
-    let answer = sent.services().forum.clone().edit_comment(request).await;
-    let comment = answer.map(|answer| answer.into_inner().comment);
-    let outcome = comment
-        .map(|comment| at(&sent, comment))
-        .map_err(Fault::from);
+pub(super) async fn edit(Id(id): Id, sent: Sent) -> Response {
+    let outcome = async {
+        let request = sent.request(EditCommentRequest {
+            id,
+            content: sent.fields.get("content").to_owned(),
+            revision: sent.revision()?,
+        });
+        let answer = sent.services().forum.clone().edit_comment(request).await?;
+        Ok(at(&sent, answer.into_inner().comment))
+    };
+    let outcome = outcome.await;
     sent.end(outcome).await
 }
 
-pub(super) async fn delete(Path(id): Path<String>, sent: Sent) -> Response {
+pub(super) async fn delete(Id(id): Id, sent: Sent) -> Response {
     let part = format!("comment-{id}");
-    let request = sent.request(DeleteCommentRequest { id, revision: 0 });
-    let answer = sent.services().forum.clone().delete_comment(request).await;
-    let outcome = answer.map(|_| sent.back_to(&part)).map_err(Fault::from);
+    let outcome = async {
+        let revision = sent.revision()?;
+        let request = sent.request(DeleteCommentRequest { id, revision });
+        let forum = sent.services().forum.clone();
+        { forum }.delete_comment(request).await?;
+        Ok(sent.back_to(&part))
+    };
+    let outcome = outcome.await;
     sent.end(outcome).await
 }
 

@@ -4,21 +4,24 @@
 mod accounts;
 mod assistant;
 mod comments;
+mod dead_letters;
+mod password;
 mod preferences;
 mod releases;
 mod session;
 mod tasks;
+mod templates;
 
 use std::sync::Arc;
 
 use axum::{
     Router,
     body::Bytes,
-    extract::{FromRequest, FromRequestParts as _, Request},
+    extract::{FromRequest, FromRequestParts, Path, Request},
     response::Response,
-    routing::post,
+    routing::{get, post},
 };
-use http::{HeaderMap, header::CONTENT_TYPE};
+use http::{HeaderMap, header::CONTENT_TYPE, request::Parts};
 use slipway_rpc::{
     error::{Fault, Kind},
     grpc::Outbound,
@@ -26,7 +29,7 @@ use slipway_rpc::{
 
 use crate::{
     Services, Visitor, Web,
-    answer::{redirect, refusal},
+    answer::{nothing_here, redirect, refusal},
     fields::Fields,
     pages,
     place::local,
@@ -42,18 +45,25 @@ pub(crate) fn routes() -> Router<Arc<Web>> {
         .route("/ui/sign-up", post(session::sign_up))
         .route("/ui/sign-out", post(session::sign_out))
         .route("/ui/password", post(session::change_password))
+        .route("/ui/password/forgot", post(password::forgot))
+        .route("/ui/password/reset", post(password::reset))
         .route("/ui/sessions/end", post(session::end))
+        .route("/ui/sessions/end-all", post(session::end_all))
         .route("/ui/users", post(accounts::create))
         .route("/ui/users/{id}", post(accounts::update))
+        .route("/ui/users/{id}/mail", post(accounts::mail))
         .route("/ui/tokens", post(session::create_token))
         .route("/ui/tokens/revoke", post(session::revoke_token))
         .route("/ui/preferences", post(preferences::save))
         .route("/ui/assistant", post(assistant::ask))
         .route("/ui/assistant/delete", post(assistant::delete))
         .route("/ui/releases", post(releases::plan))
+        .route("/ui/releases/{id}", post(releases::update))
+        .route("/ui/releases/{id}/delete", post(releases::delete))
         .route("/ui/releases/{id}/tasks", post(releases::add_task))
         .route("/ui/releases/{id}/complete", post(releases::complete))
         .route("/ui/tasks/{id}", post(tasks::update))
+        .route("/ui/tasks/{id}/reminder", post(tasks::remind))
         .route("/ui/tasks/{id}/start", post(tasks::start))
         .route("/ui/tasks/{id}/complete", post(tasks::complete))
         .route("/ui/tasks/{id}/pause", post(tasks::pause))
@@ -62,6 +72,31 @@ pub(crate) fn routes() -> Router<Arc<Web>> {
         .route("/ui/comments/{id}/reply", post(comments::reply))
         .route("/ui/comments/{id}/edit", post(comments::edit))
         .route("/ui/comments/{id}/delete", post(comments::delete))
+        .route("/ui/dead-letters/replay", post(dead_letters::replay_many))
+        .route("/ui/dead-letters/{id}/replay", post(dead_letters::replay))
+        .route("/ui/dead-letters/{id}/edit", post(dead_letters::edit))
+        .route("/ui/templates", post(templates::create))
+        .route("/ui/templates/{type}", post(templates::update))
+        .route("/ui/templates/{type}/delete", post(templates::delete))
+        .route(
+            "/ui/templates/{type}/preview",
+            get(templates::preview_current).post(templates::preview_draft),
+        )
+}
+
+/// What the address of a form names.
+pub(crate) struct Id(String);
+
+impl<S: Send + Sync> FromRequestParts<S> for Id {
+    type Rejection = Response;
+
+    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Response> {
+        match Path::from_request_parts(parts, state).await {
+            Ok(Path(id)) => Ok(Self(id)),
+            // It is no text.
+            Err(_) => Err(nothing_here().await),
+        }
+    }
 }
 
 /// A form that a page sent.
@@ -129,9 +164,13 @@ impl Sent {
         format!("{page}#{part}")
     }
 
-    /// The revision of what the form shows; 0: any.
-    fn revision(&self) -> u64 {
-        self.fields.get("revision").parse().unwrap_or_default()
+    /// The revision of what the form shows. A form without one would overwrite whatever is there.
+    fn revision(&self) -> Result<u64, Fault> {
+        self.fields.get("revision").parse().map_err(|_| {
+            let text = "The form does not say which state of it was changed, so nothing was done. \
+                        Open the page again.";
+            Fault::new(Kind::Invalid, "REVISION_REQUIRED", text)
+        })
     }
 
     /// A request to a service on the visitor's behalf, which has its effect once.

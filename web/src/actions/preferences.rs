@@ -2,7 +2,6 @@
 
 use axum::response::Response;
 use slipway_proto::notify::v1::{Preferences, QuietHours, QuietMode, UpdatePreferencesRequest};
-use slipway_rpc::error::Fault;
 
 use super::Sent;
 
@@ -28,16 +27,15 @@ pub(super) async fn save(sent: Sent) -> Response {
         time_zone: sent.line("zone"),
         wanted: Vec::new(),
     };
-    let request = sent.request(UpdatePreferencesRequest {
-        preferences: Some(preferences),
-        revision: fields.get("revision").parse().ok(),
-    });
-    let answer = sent
-        .services()
-        .preferences
-        .clone()
-        .update_preferences(request)
-        .await;
-    let outcome = answer.map(|_| sent.back()).map_err(Fault::from);
+    let outcome = async {
+        let request = sent.request(UpdatePreferencesRequest {
+            preferences: Some(preferences),
+            revision: Some(sent.revision()?),
+        });
+        let service = sent.services().preferences.clone();
+        { service }.update_preferences(request).await?;
+        Ok(sent.back())
+    };
+    let outcome = outcome.await;
     sent.end(outcome).await
 }

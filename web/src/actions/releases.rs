@@ -1,12 +1,13 @@
 //! Planning, adding to and completing releases.
 
-use axum::{extract::Path, response::Response};
+use axum::response::Response;
 use slipway_proto::release::v1::{
-    AddTaskRequest, CompleteReleaseRequest, CreateReleaseRequest, NewTask, new_task::Assignee,
+    AddTaskRequest, CompleteReleaseRequest, CreateReleaseRequest, DeleteReleaseRequest, NewTask,
+    UpdateReleaseRequest, new_task::Assignee,
 };
 use slipway_rpc::error::Fault;
 
-use super::{Sent, tasks::owner};
+use super::{Id, Sent, tasks::owner};
 
 /// What separates a title from its owner, the first one that a line has: a spreadsheet's columns
 /// are separated by tabs.
@@ -33,7 +34,36 @@ pub(super) async fn plan(sent: Sent) -> Response {
     sent.end(outcome).await
 }
 
-pub(super) async fn add_task(Path(id): Path<String>, sent: Sent) -> Response {
+pub(super) async fn update(Id(id): Id, sent: Sent) -> Response {
+    let outcome = async {
+        let request = sent.request(UpdateReleaseRequest {
+            id,
+            name: Some(sent.line("name")),
+            description: Some(sent.fields.get("description").to_owned()),
+            version: Some(sent.line("version")),
+            revision: sent.revision()?,
+        });
+        let releases = sent.services().releases.clone();
+        { releases }.update_release(request).await?;
+        Ok(sent.back())
+    };
+    let outcome = outcome.await;
+    sent.end(outcome).await
+}
+
+pub(super) async fn delete(Id(id): Id, sent: Sent) -> Response {
+    let outcome = async {
+        let revision = sent.revision()?;
+        let request = sent.request(DeleteReleaseRequest { id, revision });
+        let releases = sent.services().releases.clone();
+        { releases }.delete_release(request).await?;
+        Ok("/releases".to_owned())
+    };
+    let outcome = outcome.await;
+    sent.end(outcome).await
+}
+
+pub(super) async fn add_task(Id(id): Id, sent: Sent) -> Response {
     let task = NewTask {
         description: sent.fields.get("description").to_owned(),
         ..new_task(&sent.line("title"), sent.fields.get("owner"))
@@ -47,7 +77,7 @@ pub(super) async fn add_task(Path(id): Path<String>, sent: Sent) -> Response {
     sent.end(outcome).await
 }
 
-pub(super) async fn complete(Path(id): Path<String>, sent: Sent) -> Response {
+pub(super) async fn complete(Id(id): Id, sent: Sent) -> Response {
     let request = sent.request(CompleteReleaseRequest { id });
     let answer = sent
         .services()

@@ -31,9 +31,9 @@ pub(super) async fn sign_in(sent: Sent) -> Response {
     let next = local(sent.fields.get("next"));
     let draft = page::Draft::of_form(&sent.fields);
     match start(&sent, &name).await {
-        Ok(cookie) => {
+        Ok((cookie, username)) => {
             let response = match &draft {
-                Some(draft) => page::send_again(next, draft),
+                Some(draft) => page::send_again(next, &username, draft),
                 None => redirect(next),
             };
             ([(SET_COOKIE, cookie)], response).into_response()
@@ -61,7 +61,7 @@ pub(super) async fn sign_up(sent: Sent) -> Response {
             ..RegisterRequest::default()
         });
         sent.services().identity.clone().register(request).await?;
-        start(&sent, &name).await
+        Ok(start(&sent, &name).await?.0)
     };
     match registered.await {
         Ok(cookie) => ([(SET_COOKIE, cookie)], redirect("/")).into_response(),
@@ -69,8 +69,8 @@ pub(super) async fn sign_up(sent: Sent) -> Response {
     }
 }
 
-/// Starts a session; returns its cookie.
-async fn start(sent: &Sent, login: &str) -> Result<HeaderValue, Fault> {
+/// Starts a session; returns its cookie and the username.
+async fn start(sent: &Sent, login: &str) -> Result<(HeaderValue, String), Fault> {
     let request = sent.request(StartBrowserSessionRequest {
         login: login.to_owned(),
         password: sent.fields.get("password").to_owned(),
@@ -83,7 +83,8 @@ async fn start(sent: &Sent, login: &str) -> Result<HeaderValue, Fault> {
         .await?;
     let session = answer.into_inner();
     let age = left(session.expires_at.as_ref(), sent.web.clock.now())?;
-    sent.web.cookies.set(&session.secret, age)
+    let cookie = sent.web.cookies.set(&session.secret, age)?;
+    Ok((cookie, session.user.unwrap_or_default().username))
 }
 
 pub(super) async fn sign_out(sent: Sent) -> Response {
@@ -128,23 +129,27 @@ pub(super) async fn change_password(sent: Sent) -> Response {
     sent.end(outcome).await
 }
 
-/// Ends one session, or all.
+/// Ends one session.
 pub(super) async fn end(sent: Sent) -> Response {
+    let session_id = sent.line("id");
+    if session_id.is_empty() {
+        let fault = Fault::invalid_field("session", "must be named");
+        return sent.end(Err(fault)).await;
+    }
+    let request = sent.request(EndSessionRequest { session_id });
     let identity = sent.services().identity.clone();
-    match sent.line("id") {
-        id if id.is_empty() => {
-            let request = sent.request(EndAllSessionsRequest {});
-            match { identity }.end_all_sessions(request).await {
-                Ok(_) => leave(&sent),
-                Err(status) => sent.end(Err(status.into())).await,
-            }
-        }
-        id => {
-            let request = sent.request(EndSessionRequest { session_id: id });
-            let answer = { identity }.end_session(request).await;
-            let outcome = answer.map(|_| sent.back()).map_err(Fault::from);
-            sent.end(outcome).await
-        }
+    let answer = { identity }.end_session(request).await;
+    let outcome = answer.map(|_| sent.back()).map_err(Fault::from);
+    sent.end(outcome).await
+}
+
+/// Ends all sessions.
+pub(super) async fn end_all(sent: Sent) -> Response {
+    let request = sent.request(EndAllSessionsRequest {});
+    let identity = sent.services().identity.clone();
+    match { identity }.end_all_sessions(request).await {
+        Ok(_) => leave(&sent),
+        Err(status) => sent.end(Err(status.into())).await,
     }
 }
 

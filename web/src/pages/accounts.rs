@@ -23,8 +23,9 @@ pub(crate) const ROLES: [(&str, &str, Role); 2] = [
 ];
 
 /// The states: the value of the parameter, and its name.
-const STATES: [(&str, &str, AccountState); 2] = [
+const STATES: [(&str, &str, AccountState); 3] = [
     ("ACTIVE", "Can sign in", AccountState::Active),
+    ("INVITED", "Invited", AccountState::Invited),
     ("DISABLED", "Disabled", AccountState::Disabled),
 ];
 
@@ -69,17 +70,19 @@ fn create(visit: &Visit) -> Markup {
                     (input(&Input { label: "Name", name: "username", value: value("username"), ..Input::default() }))
                     (input(&Input { label: "Email address", name: "email", kind: "email", value: value("email"), ..Input::default() }))
                 }
-                div.pair {
-                    (input(&Input {
-                        label: "First password",
-                        name: "password",
-                        kind: "password",
-                        autocomplete: "new-password",
-                        ..Input::default()
-                    }))
-                    (choice("Role", "role", None, &ROLES, |(value, name, _)| (*value, *name), value("role")))
+                (choice("Role", "role", None, &ROLES, |(value, name, _)| (*value, *name), value("role")))
+                label.check {
+                    input type="checkbox" name="invite" value="true" checked[visit.ticked(CREATE, "invite", "true", true)];
+                    " Invite them by mail: they set their password by a link, which works for 7 days"
                 }
-                p.hint { "Tell them the password. They change it on their profile." }
+                (input(&Input {
+                    label: "Or their first password, if they are not invited by mail",
+                    name: "password",
+                    kind: "password",
+                    autocomplete: "new-password",
+                    required: false,
+                    ..Input::default()
+                }))
                 (button("Create the account", "main"))
             }))
         }
@@ -136,7 +139,11 @@ fn row(visit: &Visit, account: &Account) -> Markup {
     let Some(user) = &account.user else {
         return html! {};
     };
-    let disabled = account.state() == AccountState::Disabled;
+    let (disabled, invited) = match account.state() {
+        AccountState::Disabled => (true, false),
+        AccountState::Invited => (false, true),
+        AccountState::Active | AccountState::Unspecified => (false, false),
+    };
     let action = format!("/ui/users/{}", user.id);
     let (other, other_name) = match user.role() {
         Role::Admin => ("DEVELOPER", "developer"),
@@ -152,12 +159,20 @@ fn row(visit: &Visit, account: &Account) -> Markup {
             },
         )
     };
+    let mail = |purpose: &str, text: &str| {
+        let content = html! {
+            input type="hidden" name="purpose" value=(purpose);
+            (button(text, ""))
+        };
+        visit.form(&format!("{action}/mail"), "act", &content)
+    };
     html! {
         div.row {
             div {
                 h2.title { (person(&user.username)) }
                 p.facts {
                     @if disabled { span.state.hotfix { "Disabled" } " " }
+                    @if invited { span.state.todo { "Invited" } " " }
                     span { @if user.role() == Role::Admin { "Admin" } @else { "Developer" } }
                     " " span { bdi { (user.email) } }
                     " " span { "since " (when(user.created_at.as_ref(), visit.now)) }
@@ -165,6 +180,8 @@ fn row(visit: &Visit, account: &Account) -> Markup {
             }
             div.does {
                 (change("role", other, &format!("Make {other_name}"), ""))
+                @if invited { (mail("invitation", "Invite again")) }
+                @else if !disabled { (mail("reset", "Mail a link to reset the password")) }
                 @if disabled {
                     (change("disabled", "false", "Enable", ""))
                 } @else {

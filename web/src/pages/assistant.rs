@@ -9,6 +9,7 @@ use slipway_rpc::error::Fault;
 
 use super::Page;
 use crate::{
+    markdown,
     parts::{area, button, more, person},
     times::when,
     visit::Visit,
@@ -64,7 +65,7 @@ fn shown(visit: &Visit, message: &Message) -> Markup {
                 @if is_question { (person(&visit.user.username)) } @else { span.person { "Assistant" } }
                 " " (when(message.created_at.as_ref(), visit.now))
             }
-            div.prose dir="auto" { (message.content) }
+            @if is_question { div.prose.plain dir="auto" { (message.content) } } @else { div.prose { (markdown::text(&message.content)) } }
         }
     }
 }

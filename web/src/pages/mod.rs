@@ -3,32 +3,36 @@
 pub(crate) mod accounts;
 mod activity;
 mod assistant;
+pub(crate) mod dead_letters;
 mod home;
 mod incidents;
 mod notifications;
+pub(crate) mod password;
 mod preferences;
 pub(crate) mod profile;
 mod release;
 mod releases;
 pub(crate) mod sign_in;
-mod task;
+pub(crate) mod task;
+pub(crate) mod templates;
 mod thread;
 
-use std::{collections::HashMap, sync::Arc};
+use std::sync::Arc;
 
 use axum::{extract::State, response::Response};
 use form_urlencoded::byte_serialize;
 use http::{StatusCode, Uri};
 use maud::{Markup, html};
-use slipway_proto::release::v1::{ListMyTasksRequest, MyTask, TaskStatus};
+use slipway_proto::release::v1::{ListMyTasksRequest, MyTask, Readiness, Task, TaskStatus};
 use slipway_rpc::error::{Fault, Kind};
+use uuid::Uuid;
 
 use self::sign_in::SignIn;
 use crate::{
     Visitor, Web,
-    answer::{self, redirect, refusal, status},
+    answer::{self, redirect, refusal_of, status},
     fields::Fields,
-    layout,
+    layout, parts,
     place::{Place, local},
     visit::{Again, Visit},
 };
@@ -37,6 +41,8 @@ use crate::{
 struct Page {
     title: String,
     content: Markup,
+    /// Why the page does not show what its address asks for.
+    fault: Option<Fault>,
 }
 
 impl Page {
@@ -44,14 +50,36 @@ impl Page {
         Ok(Self {
             title: title.into(),
             content,
+            fault: None,
         })
+    }
+
+    /// The same, with the reason why it is empty, if the address was refused.
+    fn refused(self, fault: Option<Fault>) -> Self {
+        Self { fault, ..self }
+    }
+}
+
+/// What an address asks for; nothing, with the reason, if a part of its query is not valid.
+fn asked<T: Default>(
+    answer: Result<tonic::Response<T>, tonic::Status>,
+) -> Result<(T, Option<Fault>), Fault> {
+    match answer.map_err(Fault::from) {
+        Ok(answer) => Ok((answer.into_inner(), None)),
+        Err(fault) if fault.kind == Kind::Invalid => Ok((T::default(), Some(fault))),
+        Err(fault) => Err(fault),
     }
 }
 
 /// Shows the page at the address of a request.
 pub(crate) async fn show(State(web): State<Arc<Web>>, visitor: Visitor, uri: Uri) -> Response {
+    let place = Place::of(uri.path());
+    if let Some(place) = place.filter(|place| place.is_for_everybody()) {
+        let query = Fields::parse(uri.query().unwrap_or_default().as_bytes());
+        return password::page(place, &query);
+    }
     let address = uri.path_and_query().map_or("/", |address| address.as_str());
-    let is_public = Place::of(uri.path()).is_some_and(Place::is_public);
+    let is_public = place.is_some_and(Place::is_public);
     match (visitor.user.is_some(), is_public) {
         (true, true) => redirect("/"),
         (false, true) => {
@@ -99,9 +127,12 @@ pub(crate) async fn at(
         visit = visit.after(again);
     }
     match page(&visit).await {
-        Ok(Page { title, content }) => {
-            let status = refused.as_ref().map_or(StatusCode::OK, status);
-            let page = answer::page(status, layout::page(&visit, &title, &content));
+        Ok(page) => {
+            let shown = refused.as_ref().or(page.fault.as_ref());
+            let status = shown.map_or(StatusCode::OK, status);
+            let content = html! { (parts::refused(page.fault.as_ref())) (page.content) };
+            let shown_page = layout::page(&visit, &page.title, &content);
+            let page = answer::page(status, shown_page);
             match &refused {
                 Some(fault) => answer::refused(fault, page),
                 None => page,
@@ -115,7 +146,7 @@ pub(crate) async fn at(
             sign_in::sign_in(visit.web(), visit.outbound(), again).await
         }
         // What was asked for matters more than where it was asked.
-        Err(fault) => refusal(refused.as_ref().unwrap_or(&fault)),
+        Err(fault) => refusal_of(refused.as_ref().unwrap_or(&fault), &visit.typed_fields()),
     }
 }
 
@@ -132,7 +163,7 @@ pub(crate) async fn with_news(
     let visit = Visit::to(address, web, user, visitor.outbound);
     // The news are gone with this answer, so they are shown also if the page cannot be.
     let (title, content) = match page(&visit).await {
-        Ok(Page { title, content }) => (title, content),
+        Ok(page) => (page.title, page.content),
         Err(_) => ("Done".to_owned(), html! {}),
     };
     let content = html! { (news) (content) };
@@ -140,18 +171,39 @@ pub(crate) async fn with_news(
 }
 
 async fn page(visit: &Visit) -> Result<Page, Fault> {
-    match Place::of(&visit.path) {
+    let place = Place::of(&visit.path);
+    if let Some((id, thing)) = place.and_then(Place::thing)
+        && Uuid::parse_str(id).is_err()
+    {
+        let text = format!("There is no such {thing}.");
+        return Err(Fault::new(Kind::NotFound, "NOT_FOUND", text));
+    }
+    match place {
         Some(Place::Releases) => releases::page(visit).await,
         Some(Place::Release(id)) => release::page(visit, id).await,
         Some(Place::Task(id)) => task::page(visit, id).await,
         Some(Place::Activity) => activity::page(visit).await,
         Some(Place::Notifications) => notifications::page(visit).await,
+        Some(Place::Notification(id)) => notifications::one(visit, id).await,
+        Some(Place::AllNotifications) => notifications::all(visit).await,
+        Some(Place::DeadLetters) => dead_letters::list(visit).await,
+        Some(Place::DeadLetter(id)) => dead_letters::one(visit, id).await,
+        Some(Place::Templates) => templates::list(visit).await,
+        Some(Place::Template(kind)) => templates::one(visit, kind).await,
         Some(Place::Preferences) => preferences::page(visit).await,
         Some(Place::Assistant) => assistant::page(visit).await,
         Some(Place::Profile) => profile::page(visit).await,
         Some(Place::Incidents) => incidents::page(visit).await,
         Some(Place::Accounts) => accounts::page(visit).await,
-        Some(Place::Home | Place::SignIn | Place::SignUp) | None => home::page(visit).await,
+        Some(
+            Place::Home
+            | Place::SignIn
+            | Place::SignUp
+            | Place::ForgotPassword
+            | Place::ResetPassword
+            | Place::Invitation,
+        )
+        | None => home::page(visit).await,
     }
 }
 
@@ -171,9 +223,11 @@ async fn my_tasks(visit: &Visit, status: TaskStatus) -> Result<Vec<MyTask>, Faul
     Ok(answer.into_inner().tasks)
 }
 
-/// What blocks the visitor's tasks that are to do, by their ids.
-async fn blockers(visit: &Visit) -> Result<HashMap<String, MyTask>, Fault> {
-    let tasks = my_tasks(visit, TaskStatus::Todo).await?.into_iter();
-    let by_id = tasks.filter_map(|mine| Some((mine.task.as_ref()?.id.clone(), mine)));
-    Ok(by_id.collect())
+/// A task with whether the visitor could start it.
+fn mine(task: Task, readiness: Readiness) -> MyTask {
+    MyTask {
+        task: Some(task),
+        can_start: readiness.can_start,
+        blocked_by: readiness.blocked_by,
+    }
 }

@@ -101,7 +101,7 @@ pub(super) async fn page(visit: &Visit) -> Result<Page, Fault> {
                 h2 { "Sessions" }
                 ul.list { @for session in &sessions.sessions { li.card { (row(visit, session)) } } }
                 (more(visit, &sessions.next_page_token, "Older sessions"))
-                (visit.form("/ui/sessions/end", "act", &button("Sign out everywhere", "danger")))
+                (visit.form("/ui/sessions/end-all", "act", &button("Sign out everywhere", "danger")))
             }
         },
     )

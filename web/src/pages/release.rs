@@ -1,29 +1,29 @@
 //! One release: its tasks in order, and what an admin does with it.
 
-use std::collections::HashMap;
-
 use maud::{Markup, html};
 use slipway_proto::{
     identity::v1::{ListUsersRequest, User},
     release::v1::{
-        GetReleaseRequest, GetReleaseResponse, MyTask, Release, ReleaseStatus, Task, TaskStatus,
+        GetReleaseRequest, GetReleaseResponse, Readiness, Release, ReleaseStatus, Task, TaskStatus,
     },
 };
 use slipway_rpc::error::{Fault, Kind};
 
 use super::{
-    Page, blockers,
+    Page,
     home::blocked,
+    mine,
     task::{actions, due, worked},
 };
 use crate::{
-    parts::{Input, area, button, input, progress, state, task_link, user},
+    markdown,
+    parts::{Input, area, button, input, meanwhile, progress, state, task_link, user},
     times::when,
     visit::Visit,
 };
 
 pub(super) async fn page(visit: &Visit, id: &str) -> Result<Page, Fault> {
-    let (release, mine, users) = tokio::try_join!(get(visit, id), blockers(visit), users(visit))?;
+    let ((release, readiness), users) = tokio::try_join!(get(visit, id), users(visit))?;
     Page::new(
         release.name.clone(),
         html! {
@@ -46,10 +46,12 @@ pub(super) async fn page(visit: &Visit, id: &str) -> Result<Page, Fault> {
                     }
                     " " span { "planned by " (user(release.created_by.as_ref())) " " (when(release.created_at.as_ref(), visit.now)) }
                 }
-                @if !release.description.is_empty() { p.prose dir="auto" { (release.description) } }
+                @if !release.description.is_empty() { div.prose { (markdown::text(&release.description)) } }
                 @if release.tasks.is_empty() { p.empty { "It has no task yet." } }
                 ol.rail {
-                    @for task in &release.tasks { (step(visit, task, &mine)) }
+                    @for (task, readiness) in release.tasks.iter().zip(&readiness) {
+                        (step(visit, task, readiness))
+                    }
                 }
             }
             p { a href={ "/activity?releaseId=" (release.id) } { "What happened in this release" } }
@@ -58,13 +60,18 @@ pub(super) async fn page(visit: &Visit, id: &str) -> Result<Page, Fault> {
     )
 }
 
-fn step(visit: &Visit, task: &Task, mine: &HashMap<String, MyTask>) -> Markup {
+fn step(visit: &Visit, task: &Task, readiness: &Readiness) -> Markup {
     let class = match task.status() {
         TaskStatus::Completed => "done",
         TaskStatus::InProcess => "doing",
         TaskStatus::Todo | TaskStatus::Unspecified => "todo",
     };
-    let mine = mine.get(&task.id);
+    let is_own = task
+        .assignee
+        .as_ref()
+        .is_some_and(|owner| visit.is_user(&owner.id));
+    // What blocks the tasks of others is in the line above them.
+    let mine = is_own.then(|| mine(task.clone(), readiness.clone()));
     html! {
         li.(class) {
             span.index aria-hidden="true" { (task.order_index) }
@@ -80,8 +87,9 @@ fn step(visit: &Visit, task: &Task, mine: &HashMap<String, MyTask>) -> Markup {
                     }
                     (worked(visit, task)) (due(visit, task))
                 }
-                @if let Some(mine) = mine { (blocked(visit, mine)) }
-                (actions(visit, task, mine))
+                @if let Some(mine) = &mine { (blocked(visit, mine)) }
+                (actions(visit, task, mine.as_ref()))
+                @if visit.is_admin() { a.act.edit href={ "/tasks/" (task.id) "#edit" } { "Change" span.sr { " " (task.title) } } }
             }
         }
     }
@@ -119,11 +127,59 @@ fn admin(visit: &Visit, release: &Release, users: &[User]) -> Markup {
         @if !completed {
             (visit.form(&complete, "", &button("Complete the release", "")))
         }
+        (edit(visit, release))
     }
 }
 
-/// A release with its tasks.
-async fn get(visit: &Visit, id: &str) -> Result<Release, Fault> {
+/// The forms that change the release itself, and delete it while nothing of it was started.
+fn edit(visit: &Visit, release: &Release) -> Markup {
+    let action = format!("/ui/releases/{}", release.id);
+    let delete = format!("{action}/delete");
+    let now = [
+        ("Name", "name", &*release.name),
+        ("Version", "version", &*release.version),
+        ("Description", "description", &*release.description),
+    ];
+    let [name, version, description] = now.map(|(_, name, now)| visit.typed(&action, name, now));
+    let was_started = release
+        .tasks
+        .iter()
+        .any(|task| task.status() != TaskStatus::Todo);
+    html! {
+        details.card open[visit.is_again(&action)] {
+            summary { "Change the release" }
+            (meanwhile(visit, &action, &now))
+            (visit.form(&action, "stack", &html! {
+                input type="hidden" name="revision" value=(release.revision);
+                div.pair {
+                    (input(&Input { label: "Name", name: "name", value: name, ..Input::default() }))
+                    (input(&Input {
+                        label: "Version, if it has one",
+                        name: "version",
+                        value: version,
+                        required: false,
+                        ..Input::default()
+                    }))
+                }
+                (area("Description", "description", description, 4, false))
+                (button("Save", "main"))
+            }))
+        }
+        @if !was_started {
+            details.inline open[visit.is_again(&delete)] {
+                summary { "Delete the release" }
+                (visit.form(&delete, "stack", &html! {
+                    input type="hidden" name="revision" value=(release.revision);
+                    p.hint { "Its tasks and their discussions go with it." }
+                    (button("Delete the release with its tasks", "danger"))
+                }))
+            }
+        }
+    }
+}
+
+/// A release with its tasks, and which of them the visitor could start.
+async fn get(visit: &Visit, id: &str) -> Result<(Release, Vec<Readiness>), Fault> {
     let request = visit.request(GetReleaseRequest { id: id.to_owned() });
     let answer = visit
         .services()
@@ -131,8 +187,9 @@ async fn get(visit: &Visit, id: &str) -> Result<Release, Fault> {
         .clone()
         .get_release(request)
         .await?;
-    let GetReleaseResponse { release } = answer.into_inner();
-    release.ok_or_else(|| Fault::internal("an answer without a release"))
+    let GetReleaseResponse { release, readiness } = answer.into_inner();
+    let release = release.ok_or_else(|| Fault::internal("an answer without a release"))?;
+    Ok((release, readiness))
 }
 
 /// The users that an admin can choose from. Without them a name can be typed.

@@ -12,9 +12,9 @@ use slipway_rpc::{error::Fault, grpc::Outbound};
 use crate::{
     Web,
     answer::{self, page},
-    fields::Fields,
+    fields::{Fields, label},
     layout::bare,
-    parts::{Input, area, button, input, refused},
+    parts::{Input, area, button, input, person, refused},
     provider::START,
     visit::Again,
 };
@@ -81,18 +81,17 @@ pub(crate) fn keeps(again: &Again) -> bool {
         && again.fields.encoded_len() <= LARGEST_DRAFT
 }
 
-/// The page after a sign-in with a draft: a click sends it.
-pub(crate) fn send_again(next: &str, draft: &Draft) -> Response {
+/// The page after a sign-in of this user with a draft: a click sends it.
+pub(crate) fn send_again(next: &str, username: &str, draft: &Draft) -> Response {
     let content = html! {
         h1 { "You are signed in again" }
+        p { "You are " (person(username)) "." }
         form.card method="post" action=(draft.action) {
             p { "What you were sending has not been sent yet." }
             @for (name, value) in &draft.fields {
-                @match name.as_str() {
-                    "back" | "key" | "revision" | "id" | "release" => {
-                        input type="hidden" name=(name) value=(value);
-                    },
-                    _ => (area(name, name, value, 3, false)),
+                @match label(name).filter(|_| !value.is_empty()) {
+                    Some(label) => (area(label, name, value, 3, false)),
+                    None => { input type="hidden" name=(name) value=(value); },
                 }
             }
             (button("Send it now", "main"))
@@ -164,7 +163,7 @@ pub(crate) async fn sign_in(web: &Web, outbound: &Outbound, visit: SignIn<'_>) -
             }
         }
     };
-    shown(visit.status, visit.fault, bare("Sign in", &content))
+    shown(visit.status, visit.fault, "Sign in", &content)
 }
 
 /// The way to the identity provider.
@@ -211,6 +210,7 @@ fn form(visit: &SignIn<'_>) -> Markup {
             }))
             (button("Sign in", "main"))
         }
+        p { a href="/password/forgot" { "Forgotten your password?" } }
     }
 }
 
@@ -246,11 +246,17 @@ pub(crate) fn sign_up(status: StatusCode, typed: &Fields, fault: Option<&Fault>)
         }
         p { "You have one? " a href="/sign-in" { "Sign in" } "." }
     };
-    shown(status, fault, bare("Create an account", &content))
+    shown(status, fault, "Create an account", &content)
 }
 
-fn shown(status: StatusCode, fault: Option<&Fault>, content: Markup) -> Response {
-    let page = page(status, content);
+/// A page for somebody who is not signed in, with the reason if a form was refused.
+pub(super) fn shown(
+    status: StatusCode,
+    fault: Option<&Fault>,
+    title: &str,
+    content: &Markup,
+) -> Response {
+    let page = page(status, bare(title, content));
     match fault {
         Some(fault) => answer::refused(fault, page),
         None => page,

@@ -4,25 +4,35 @@ use jiff::SignedDuration;
 use maud::{Markup, html};
 use slipway_proto::{
     identity::v1::User,
-    release::v1::{GetTaskRequest, MyTask, Task, TaskPriority, TaskStatus},
+    release::v1::{
+        GetTaskRequest, GetTaskResponse, MyTask, Readiness, Recurrence, Task, TaskPriority,
+        TaskStatus,
+    },
 };
 use slipway_rpc::error::Fault;
 
-use super::{Page, blockers, home::blocked, release::users, thread};
+use super::{Page, home::blocked, mine, release::users, thread};
 use crate::{
-    parts::{Input, area, button, input, release_link, state, user},
-    times::{length, read, when},
+    markdown,
+    parts::{Input, area, button, choice, input, meanwhile, moment, release_link, state, user},
+    times::{length, read, value, when},
     visit::Visit,
 };
 
+/// The priorities: the value of the field, and its name.
+pub(crate) const PRIORITIES: [(&str, &str, TaskPriority); 4] = [
+    ("LOW", "Low", TaskPriority::Low),
+    ("NORMAL", "Normal", TaskPriority::Normal),
+    ("HIGH", "High", TaskPriority::High),
+    ("URGENT", "Urgent", TaskPriority::Urgent),
+];
+
 pub(super) async fn page(visit: &Visit, id: &str) -> Result<Page, Fault> {
-    let (task, mine, users, thread) = tokio::try_join!(
-        get(visit, id),
-        blockers(visit),
-        users(visit),
-        thread::first(visit, id)
-    )?;
-    let mine = mine.get(&task.id);
+    let ((task, readiness), users, thread) =
+        tokio::try_join!(get(visit, id), users(visit), thread::first(visit, id))?;
+    let mine = mine(task.clone(), readiness);
+    let owner = task.assignee.as_ref();
+    let is_own = owner.is_some_and(|owner| visit.is_user(&owner.id));
     Page::new(
         task.title.clone(),
         html! {
@@ -35,7 +45,7 @@ pub(super) async fn page(visit: &Visit, id: &str) -> Result<Page, Fault> {
                     (state(&task)) " "
                     span { "owned by " (user(task.assignee.as_ref())) } " "
                     span { "task " (task.order_index) " of its release" }
-                    (priority(&task)) (worked(visit, &task)) (due(visit, &task))
+                    (priority(&task)) (worked(visit, &task)) (due(visit, &task)) (reminder(&task))
                     @if task.started_at.is_some() {
                         " " span { "started " (when(task.started_at.as_ref(), visit.now)) }
                     }
@@ -47,10 +57,11 @@ pub(super) async fn page(visit: &Visit, id: &str) -> Result<Page, Fault> {
                     }
                     @for tag in &task.tags { " " span.tag { bdi { (tag) } } }
                 }
-                @if !task.description.is_empty() { p.prose dir="auto" { (task.description) } }
-                @if let Some(mine) = mine { (blocked(visit, mine)) }
-                (actions(visit, &task, mine))
+                @if !task.description.is_empty() { div.prose { (markdown::text(&task.description)) } }
+                (blocked(visit, &mine))
+                (actions(visit, &task, Some(&mine)))
             }
+            @if is_own && !visit.is_admin() && task.due_at.is_some() { (remind(visit, &task)) }
             @if visit.is_admin() { (edit(visit, &task, &users)) }
             (thread::section(visit, &task.id, &thread))
         },
@@ -94,50 +105,150 @@ pub(super) fn actions(visit: &Visit, task: &Task, mine: Option<&MyTask>) -> Mark
     }
 }
 
+/// The form that changes a task, for administrators.
 fn edit(visit: &Visit, task: &Task, users: &[User]) -> Markup {
     let action = format!("/ui/tasks/{}", task.id);
-    let delete = format!("/ui/tasks/{}/delete", task.id);
-    let order = task.order_index.to_string();
-    let owner = task.assignee.as_ref().map_or("", |owner| &owner.username);
-    let value = |name: &str, now| visit.typed(&action, name, now);
+    let shown = Shown::of(task);
+    let now = shown.fields(task);
+    let value = |name: &str| {
+        let now = now.iter().find(|(_, field, _)| *field == name);
+        visit.typed(&action, name, now.map_or("", |(.., now)| now))
+    };
+    let line = |label, name, required| Input {
+        label,
+        name,
+        value: value(name),
+        required,
+        ..Input::default()
+    };
     let todo = task.status() == TaskStatus::Todo;
     html! {
         datalist #users { @for user in users { option value=(user.username) {} } }
-        details.card open[visit.is_again(&action)] {
+        details.card #edit open[visit.is_again(&action)] {
             summary { "Change the task" }
+            (meanwhile(visit, &action, &now))
             (visit.form(&action, "stack", &html! {
                 input type="hidden" name="revision" value=(task.revision);
-                (input(&Input { label: "Title", name: "title", value: value("title", &task.title), ..Input::default() }))
-                (area("Description", "description", value("description", &task.description), 4, false))
+                (input(&line("Title", "title", true)))
+                (area("Description", "description", value("description"), 4, false))
                 @if todo {
                     div.pair {
-                        (input(&Input {
-                            label: "Owner",
-                            name: "owner",
-                            value: value("owner", owner),
-                            list: Some("users"),
-                            ..Input::default()
-                        }))
-                        (input(&Input {
-                            label: "Place in the order",
-                            name: "order",
-                            kind: "number",
-                            value: value("order", &order),
-                            ..Input::default()
-                        }))
+                        (input(&Input { list: Some("users"), ..line("Owner", "owner", true) }))
+                        (input(&Input { kind: "number", ..line("Place in the order", "order", true) }))
                     }
                 } @else {
                     p.hint { "Its owner and its place are fixed since it was started." }
                 }
+                div.pair {
+                    (moment("Due", "due", value("due")))
+                    (input(&Input { kind: "number", ..line("Remind the owner, minutes before", "reminder", false) }))
+                    (choice("Priority", "priority", PRIORITIES.map(|(value, name, _)| (value, name)), value("priority")))
+                }
+                (area("Tags, one per line", "tags", value("tags"), 2, false))
+                details open[task.recurrence.is_some()] {
+                    summary { "Recurrence" }
+                    div.pair {
+                        (input(&line("Rule, such as FREQ=WEEKLY;BYDAY=MO", "rule", false)))
+                        (input(&line("Time zone, such as Europe/Berlin", "zone", false)))
+                        (input(&line("Id of the release of the next one, if another", "next", false)))
+                    }
+                }
+                // What is not changed is not sent: another due time alone does not begin another series.
+                @for name in ["due", "rule", "zone", "next"] {
+                    @let was = now.iter().find(|(_, field, _)| *field == name);
+                    input type="hidden" name={ "was_" (name) } value=(was.map_or("", |(.., now)| now));
+                }
                 (button("Save", "main"))
             }))
-            @if todo {
-                (visit.form(&delete, "act", &html! {
-                    input type="hidden" name="release" value=(task.release_id);
-                    (button("Delete the task", "danger"))
-                }))
-            }
+            @if todo { (delete(visit, task)) }
         }
+    }
+}
+
+fn delete(visit: &Visit, task: &Task) -> Markup {
+    let action = format!("/ui/tasks/{}/delete", task.id);
+    html! {
+        details.inline open[visit.is_again(&action)] {
+            summary { "Delete the task" }
+            (visit.form(&action, "stack", &html! {
+                input type="hidden" name="revision" value=(task.revision);
+                input type="hidden" name="release" value=(task.release_id);
+                p.hint { "Its discussion goes with it." }
+                (button("Delete the task", "danger"))
+            }))
+        }
+    }
+}
+
+/// The form that changes the reminder, for the owner.
+fn remind(visit: &Visit, task: &Task) -> Markup {
+    let action = format!("/ui/tasks/{}/reminder", task.id);
+    let now = task
+        .remind_before_minutes
+        .map(|minutes| minutes.to_string());
+    let now = now.unwrap_or_default();
+    html! {
+        details.inline open[visit.is_again(&action)] {
+            summary { "Remind me" }
+            (meanwhile(visit, &action, &[("Reminder", "reminder", &now)]))
+            (visit.form(&action, "stack", &html! {
+                input type="hidden" name="revision" value=(task.revision);
+                (input(&Input {
+                    label: "Minutes before it is due. Empty: no reminder",
+                    name: "reminder",
+                    kind: "number",
+                    value: visit.typed(&action, "reminder", &now),
+                    required: false,
+                    ..Input::default()
+                }))
+                (button("Save", ""))
+            }))
+        }
+    }
+}
+
+/// The values of a task as its form has them.
+struct Shown {
+    order: String,
+    due: String,
+    reminder: String,
+    tags: String,
+    recurrence: Recurrence,
+}
+
+impl Shown {
+    fn of(task: &Task) -> Self {
+        let minutes = task.remind_before_minutes;
+        Self {
+            order: task.order_index.to_string(),
+            due: read(task.due_at.as_ref()).map(value).unwrap_or_default(),
+            reminder: minutes.map_or_else(String::new, |minutes| minutes.to_string()),
+            tags: task.tags.join("\n"),
+            recurrence: task.recurrence.clone().unwrap_or_default(),
+        }
+    }
+
+    /// The label, the name and the value of each field.
+    fn fields<'a>(&'a self, task: &'a Task) -> [(&'static str, &'static str, &'a str); 11] {
+        let owner = task.assignee.as_ref();
+        let priority = PRIORITIES.iter().find(|(.., one)| *one == task.priority());
+        [
+            ("Title", "title", &task.title),
+            ("Description", "description", &task.description),
+            ("Owner", "owner", owner.map_or("", |owner| &owner.username)),
+            ("Place", "order", &self.order),
+            ("Due", "due", &self.due),
+            ("Reminder", "reminder", &self.reminder),
+            (
+                "Priority",
+                "priority",
+                priority.map_or("NORMAL", |(value, ..)| value),
+            ),
+            ("Tags", "tags", &self.tags),
+            ("Rule", "rule", &self.recurrence.rule),
+            ("Time zone", "zone", &self.recurrence.time_zone),
+            ("Next release", "next", &self.recurrence.release_id),
+        ]
     }
 }
 
@@ -149,6 +260,13 @@ fn priority(task: &Task) -> Markup {
         TaskPriority::Normal | TaskPriority::Unspecified => return html! {},
     };
     html! { " " span { (word) } }
+}
+
+/// When the owner is reminded of a task, if it has a reminder.
+fn reminder(task: &Task) -> Markup {
+    let minutes = task.remind_before_minutes;
+    let before = minutes.map(|minutes| length(SignedDuration::from_mins(minutes.into())));
+    html! { @if let Some(before) = before { " " span { "reminder " (before) " before" } } }
 }
 
 /// The time worked on a task so far, if any.
@@ -175,9 +293,10 @@ pub(super) fn due(visit: &Visit, task: &Task) -> Markup {
     }
 }
 
-async fn get(visit: &Visit, id: &str) -> Result<Task, Fault> {
+async fn get(visit: &Visit, id: &str) -> Result<(Task, Readiness), Fault> {
     let request = visit.request(GetTaskRequest { id: id.to_owned() });
     let answer = visit.services().tasks.clone().get_task(request).await?;
-    let task = answer.into_inner().task;
-    task.ok_or_else(|| Fault::internal("an answer without a task"))
+    let GetTaskResponse { task, readiness } = answer.into_inner();
+    let task = task.ok_or_else(|| Fault::internal("an answer without a task"))?;
+    Ok((task, readiness.unwrap_or_default()))
 }

@@ -5,6 +5,7 @@ use slipway_proto::forum::v1::{Comment, ListCommentsRequest, ListCommentsRespons
 use slipway_rpc::error::Fault;
 
 use crate::{
+    markdown,
     parts::{area, button, more, user},
     times::when,
     visit::Visit,
@@ -98,7 +99,7 @@ fn shown(visit: &Visit, task: &str, node: &Node<'_>) -> Markup {
                 @if comment.deleted {
                     p.empty { "This comment was deleted." }
                 } @else {
-                    div.prose dir="auto" { (comment.content) }
+                    div.prose { (markdown::comment(&comment.content)) }
                     div.acts { (acts(visit, comment)) }
                 }
                 @if !node.replies.is_empty() {
@@ -145,6 +146,7 @@ fn acts(visit: &Visit, comment: &Comment) -> Markup {
             details.inline open[visit.is_again(&delete)] {
                 summary { "Delete" }
                 (visit.form(&delete, "stack", &html! {
+                    input type="hidden" name="revision" value=(comment.revision);
                     p.hint { "Its text and author are removed from the discussion. The replies stay, and so does what the activity feed told of it." }
                     (button("Delete the comment", "danger"))
                 }))

@@ -237,6 +237,14 @@ answers! { IdentityService:
     end_session(EndSessionRequest) -> EndSessionResponse {}
     end_all_sessions(EndAllSessionsRequest) -> EndAllSessionsResponse {}
     change_password(ChangePasswordRequest) -> ChangePasswordResponse {}
+    request_password_reset(RequestPasswordResetRequest) -> RequestPasswordResetResponse {}
+    reset_password(ResetPasswordRequest) -> ResetPasswordResponse {}
+    send_account_link(SendAccountLinkRequest) -> SendAccountLinkResponse {
+        account: Some(account()),
+    }
+    issue_link_secret(IssueLinkSecretRequest) -> IssueLinkSecretResponse {
+        secret: "sll_1_2".into(),
+    }
     create_token(CreateTokenRequest) -> CreateTokenResponse {
         token: program_token(),
         secret: PROGRAM.into(),
@@ -334,7 +342,10 @@ answers! { ReleaseService:
         releases: release().into_iter().collect(),
         next_page_token: String::new(),
     }
-    get_release(GetReleaseRequest) -> GetReleaseResponse { release: release() }
+    get_release(GetReleaseRequest) -> GetReleaseResponse {
+        readiness: vec![Readiness::default(); release().map_or(0, |release| release.tasks.len())],
+        release: release(),
+    }
     add_task(AddTaskRequest) -> AddTaskResponse { task: Some(task()) }
     update_release(UpdateReleaseRequest) -> UpdateReleaseResponse { release: release() }
     delete_release(DeleteReleaseRequest) -> DeleteReleaseResponse {}
@@ -368,7 +379,10 @@ answers! { TaskService:
         tasks: vec![task()],
         next_page_token: "next".into(),
     }
-    get_task(GetTaskRequest) -> GetTaskResponse { task: Some(task()) }
+    get_task(GetTaskRequest) -> GetTaskResponse {
+        task: Some(task()),
+        readiness: Some(Readiness::default()),
+    }
     start_task(StartTaskRequest) -> StartTaskResponse { task: Some(task()) }
     pause_task(PauseTaskRequest) -> PauseTaskResponse { task: Some(task()) }
     update_task(UpdateTaskRequest) -> UpdateTaskResponse { task: Some(task()) }

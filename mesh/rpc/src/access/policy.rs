@@ -244,6 +244,8 @@ mod tests {
                 "Login",
                 "RefreshSession",
                 "Register",
+                "RequestPasswordReset",
+                "ResetPassword",
                 "StartBrowserSession",
             ]
         );
@@ -279,6 +281,7 @@ mod tests {
         assert_eq!(
             for_services,
             [
+                "/slipway.identity.v1.IdentityService/IssueLinkSecret",
                 "/slipway.identity.v1.IdentityService/WatchEndedSessions",
                 "/slipway.notify.v1.ActivityService/List",
                 "/slipway.notify.v1.ActivityService/Watch",

@@ -3,9 +3,9 @@
 use jiff::Timestamp;
 use slipway_bus::event::Origin;
 use slipway_proto::events::{
-    CommentedTask, HotfixTaskAddedEvent, ReleaseReadyEvent, SeriesEnd, StaleTaskDetectedEvent,
-    TaskAssignedEvent, TaskData, TaskPausedEvent, TaskRecurrenceEndedEvent, TaskReminderDueEvent,
-    UserRegisteredEvent,
+    CommentedTask, HotfixTaskAddedEvent, PasswordResetRequestedEvent, ReleaseReadyEvent, SeriesEnd,
+    StaleTaskDetectedEvent, TaskAssignedEvent, TaskData, TaskPausedEvent, TaskRecurrenceEndedEvent,
+    TaskReminderDueEvent, UserInvitedEvent, UserRegisteredEvent,
 };
 
 use super::*;
@@ -91,6 +91,40 @@ fn the_owner_of_a_task_is_notified() {
         );
         assert_eq!(drafts[0].data["taskTitle"], "Build images");
         assert_eq!(drafts[0].data.get("actor"), None);
+    }
+}
+
+#[test]
+fn a_link_goes_to_the_address_that_the_event_names_and_is_hidden() {
+    let (username, email) = ("ada".to_owned(), "Ada@example.com".to_owned());
+    let expires_at = Timestamp::UNIX_EPOCH;
+    let reset = PasswordResetRequestedEvent {
+        user_id: ADA,
+        username: username.clone(),
+        email: email.clone(),
+        link_id: ANY,
+        expires_at,
+    };
+    let invited = UserInvitedEvent {
+        user_id: ADA,
+        username,
+        email,
+        link_id: ANY,
+        expires_at,
+    };
+    // Also if the user asked for it.
+    let ada = Actor::User {
+        id: ADA,
+        username: "ada".into(),
+    };
+    for event in [event(&reset, &ada), event(&invited, &ada)] {
+        let drafts = of(&event).unwrap();
+        let [draft] = drafts.as_slice() else {
+            panic!("{drafts:?}")
+        };
+        assert_eq!(draft.to, To::address("ada@example.com"));
+        assert_eq!((&draft.kind, draft.sender), (&event.event_type, None));
+        assert_eq!(draft.data["secret"], "hidden");
     }
 }
 

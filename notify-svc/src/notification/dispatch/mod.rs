@@ -34,6 +34,7 @@ use server::{Contact, Server};
 
 use super::{
     Notification, NotificationId, To, digest,
+    links::LinkSecrets,
     mail::SharedMailer,
     preferences::{Decision, Preferences, Suppression, store::PreferenceStore},
     recipients::{Recipient, store::RecipientStore},
@@ -79,6 +80,8 @@ pub(crate) struct Dispatcher {
     pub(crate) mailer: SharedMailer,
     pub(crate) preferences: PreferenceStore,
     pub(crate) templates: Arc<Library>,
+    /// Has the secrets of links.
+    pub(crate) links: Arc<dyn LinkSecrets>,
     pub(crate) limits: Option<Arc<DomainLimits>>,
     /// Maximum number of mails sent concurrently, each over its own connection.
     pub(crate) connections: usize,

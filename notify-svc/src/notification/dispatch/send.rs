@@ -21,6 +21,7 @@ use crate::{
         Attempt, Notification, NotificationId, Outcome, Settled, State, Subject, digest,
         events::outcome_event,
         gathering,
+        links::{Link, LinkSecrets, NoSecret, SECRET},
         mail::{Address, Mail, Sending, SharedMailer},
         preferences::Decision,
         store::{Claimed, NotificationStore},
@@ -58,6 +59,17 @@ impl MailRecipient {
 enum Disposition {
     Tried(Outcome, String),
     Postponed,
+    /// Not sent, for this reason.
+    Withheld(&'static str),
+}
+
+/// What a mail says.
+enum Words {
+    Written(Subject, Body),
+    /// The secret of its link cannot be had at the moment.
+    Later,
+    /// Its link is not valid any more, for this reason.
+    Void(&'static str),
 }
 
 /// Sends claimed notifications.
@@ -65,6 +77,7 @@ pub(super) struct Sender {
     notifications: NotificationStore,
     mailer: SharedMailer,
     templates: Arc<Library>,
+    links: Arc<dyn LinkSecrets>,
     limits: Option<Arc<DomainLimits>>,
     clock: SharedClock,
     outbox: Wake,
@@ -76,6 +89,7 @@ impl Sender {
             notifications: dispatcher.notifications.clone(),
             mailer: Arc::clone(&dispatcher.mailer),
             templates: Arc::clone(&dispatcher.templates),
+            links: Arc::clone(&dispatcher.links),
             limits: dispatcher.limits.clone(),
             clock: Arc::clone(&dispatcher.clock),
             outbox: dispatcher.outbox.clone(),
@@ -122,6 +136,7 @@ impl Sender {
                 claimed.notification().settle(attempt, spread, now)
             }
             Disposition::Postponed => claimed.notification().postpone(again, now),
+            Disposition::Withheld(why) => claimed.notification().withhold(*why, now),
         });
         let settled: Vec<_> = settled.collect();
         if self.record(&claimed, &settled).await
@@ -201,15 +216,18 @@ impl Sender {
                 return refused(Outcome::Permanent, "the recipient's address cannot be used");
             }
         };
-        let (subject, body) = match self.words(notifications, reader).await {
-            Ok(words) => words,
-            Err(error) => return refused(Outcome::Permanent, &format!("template: {error}")),
-        };
+        // Before a secret is asked for: a mail that has to wait needs none.
         if let Some(limits) = &self.limits
             && !limits.pass(&address.domain()).await
         {
             return (Disposition::Postponed, Contact::NotTried);
         }
+        let (subject, body) = match self.words(notifications, reader).await {
+            Ok(Words::Written(subject, body)) => (subject, body),
+            Ok(Words::Later) => return (Disposition::Postponed, Contact::NotTried),
+            Ok(Words::Void(why)) => return (Disposition::Withheld(why), Contact::NotTried),
+            Err(error) => return refused(Outcome::Permanent, &format!("template: {error}")),
+        };
         let mail = Mail {
             id,
             to: address,
@@ -237,19 +255,37 @@ impl Sender {
     }
 
     /// The mail's subject and body.
-    async fn words(
-        &self,
-        notifications: &[Claimed],
-        reader: Reader,
-    ) -> Result<(Subject, Body), RenderError> {
+    async fn words(&self, notifications: &[Claimed], reader: Reader) -> Result<Words, RenderError> {
         let templates = &self.templates;
         if let [one] = notifications {
-            let body = templates.body(&one.kind, &one.data, reader).await?;
-            return Ok((one.subject.clone(), body));
+            let mut data = one.data.clone();
+            if let Some(link) = Link::of(one) {
+                match self.secret(link).await {
+                    Ok(secret) => data[SECRET] = secret.into(),
+                    Err(words) => return Ok(words),
+                }
+            }
+            let body = templates.body(&one.kind, &data, reader).await?;
+            return Ok(Words::Written(one.subject.clone(), body));
         }
         let data = digest::data(notifications);
         let body = templates.body(digest::TEMPLATE, &data, reader).await?;
-        Ok((digest::subject(notifications), body))
+        Ok(Words::Written(digest::subject(notifications), body))
+    }
+
+    /// A secret for the link of a mail.
+    async fn secret(&self, link: Link) -> Result<String, Words> {
+        if link.expires_at <= self.clock.now() {
+            return Err(Words::Void(
+                "LINK_EXPIRED: its link had expired before it was sent",
+            ));
+        }
+        self.links.issue(link).await.map_err(|why| match why {
+            NoSecret::Away => Words::Later,
+            NoSecret::Void => Words::Void(
+                "LINK_VOID: its link is not valid any more: it was used, or there is a newer one",
+            ),
+        })
     }
 
     /// Stores an outcome, and retries while the database is unavailable: without it, the mail would

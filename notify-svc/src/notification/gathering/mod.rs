@@ -2,7 +2,7 @@
 //!
 //! | the notification | is mailed |
 //! | --- | --- |
-//! | a hotfix | at once; it is not counted |
+//! | a hotfix, a mail about access to an account | at once; it is not counted |
 //! | created in quiet hours, deferred to their end | at their end, with the others of these quiet hours |
 //! | one of several tasks that came with a release | with the others, once all of them are queued |
 //! | the first assignment in a release within the window | at once |
@@ -103,6 +103,7 @@ impl Occasion {
                 format!("discussion:{}", text(data, "/task/id")),
                 Rank::Other,
             ),
+            _ if audience::is_of_access(kind) => (kind.to_owned(), Rank::Urgent),
             SystemErrorEvent::TYPE => ("system".to_owned(), Rank::Other),
             _ => {
                 let task = match text(data, "/taskId") {

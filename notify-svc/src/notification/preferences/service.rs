@@ -22,7 +22,7 @@ use super::{
     Mode, Preferences, QuietHours,
     store::{PreferenceStore, SavedPreferences},
 };
-use crate::notification::{To, store::NotificationStore, templates::Library};
+use crate::notification::{To, audience, store::NotificationStore, templates::Library};
 
 /// The service.
 pub(crate) struct PreferenceApi {
@@ -43,7 +43,7 @@ impl PreferenceService for PreferenceApi {
     ) -> Result<Response<GetPreferencesResponse>, Status> {
         let user = principal(&request)?.user_id;
         let chosen = self.preferences.of(user).await.map_err(Fault::from)?;
-        let types = self.templates.current().kinds();
+        let types = choices(self.templates.current().kinds());
         Ok(Response::new(GetPreferencesResponse {
             preferences: Some(shown(chosen, types)),
         }))
@@ -75,15 +75,21 @@ impl PreferenceService for PreferenceApi {
 }
 
 impl PreferenceApi {
-    /// All types. Reads them from the store if one of `named` is not known in this process.
+    /// All types that can be switched off. Reads them from the store if one of `named` is not known in this process.
     async fn types(&self, named: impl Iterator<Item = &String>) -> Result<Vec<String>, Fault> {
         let current = self.templates.current();
         let mut named = named;
         if named.all(|kind| current.has(kind)) {
-            return Ok(current.kinds());
+            return Ok(choices(current.kinds()));
         }
-        Ok(self.templates.look().await?.kinds())
+        Ok(choices(self.templates.look().await?.kinds()))
     }
+}
+
+/// The types that can be switched off.
+fn choices(mut kinds: Vec<String>) -> Vec<String> {
+    kinds.retain(|kind| !audience::is_of_access(kind));
+    kinds
 }
 
 fn changed() -> Fault {

@@ -49,6 +49,8 @@ files! {
         "comment.posted"
         "comment.replied"
         "system.error"
+        "user.reset_requested"
+        "user.invited"
     without_subject: "notification.digest"
 }
 

@@ -60,6 +60,14 @@ pub fn of(kind: &str) -> Option<Map<String, Value>> {
             "parentAuthor": {"id": "01890a5d-ac96-774b-bcce-b302099a8057", "username": "ada"},
         })),
         "system.error" => joined(about_a_fault(), json!({})),
+        "user.reset_requested" => joined(
+            about_a_link(),
+            json!({"expiresAt": "2026-01-05T16:30:00Z", "actor": "grace"}),
+        ),
+        "user.invited" => joined(
+            about_a_link(),
+            json!({"expiresAt": "2026-01-12T16:00:00Z", "actor": "grace"}),
+        ),
         _ => return None,
     };
     Some(sample)
@@ -129,6 +137,16 @@ fn about_a_fault() -> Value {
         "firstSeen": "2026-01-05T09:30:00Z",
         "lastSeen": "2026-01-05T09:31:00Z",
         "traceId": "",
+    })
+}
+
+fn about_a_link() -> Value {
+    json!({
+        "userId": "01890a5d-ac96-774b-bcce-b302099a8057",
+        "username": "ada",
+        "email": "ada@example.com",
+        "linkId": "01890a5d-ac96-774b-bcce-b302099a8062",
+        "secret": "hidden",
     })
 }
 

@@ -176,3 +176,23 @@ pub(super) async fn a_long_release_is_listed_like_any_other(open: impl Fn() -> S
     let waiting = in_pages(&stores, &ada, Some(TaskFilter::Todo), 20).await;
     assert_eq!(waiting.len(), seen.len() - 1);
 }
+
+pub(super) async fn a_task_in_process_is_read_beside_the_release_that_waits_for_its_owner(
+    open: impl Fn() -> Stores,
+) {
+    let stores = open();
+    let (ada, bob) = (developer("ada"), developer("bob"));
+    let tasks = vec![task("a", &ada), task("b", &bob)];
+    let release = stored(&stores, plan("waits", tasks)).await;
+    let other = stored(&stores, plan("other", vec![task("c", &ada)])).await;
+    let started = start(&other, &other.tasks[0]);
+    save(&stores, &other, &started).await.unwrap();
+    let beside = async |release: &Release, of: &UserRef| {
+        let work = stores.releases.work_beside(release, of.id).await;
+        work.unwrap()
+    };
+    let active = started.placed(started.tasks[0].id);
+    assert_eq!(beside(&release, &ada).await, active);
+    assert_eq!(beside(&release, &bob).await, None, "it waits for ada");
+    assert_eq!(beside(&started, &ada).await, None, "it waits for nobody");
+}

@@ -42,6 +42,7 @@ slipway_store::on_each! {
         tasks_of_a_developer_come_in_order_with_what_blocks_them
         the_task_in_process_is_returned_with_every_page
         of_two_tasks_of_a_developer_the_one_in_process_is_found
+        a_task_in_process_is_read_beside_the_release_that_waits_for_its_owner
         a_long_release_is_listed_like_any_other;
     lists:
         releases_are_listed_newest_first_by_state;

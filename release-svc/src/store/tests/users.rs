@@ -6,7 +6,7 @@ use crate::store::UserStore;
 fn account(name: &str, email: &str, role: Role) -> Account {
     let (username, email) = (Username::new(name).unwrap(), Email::new(email).unwrap());
     let user = User::new(username, email, role, now());
-    Account::new(user, "hash".into())
+    Account::new(user, Some("hash".into()))
 }
 
 async fn add_user(stores: &Stores, name: &str, role: Role) -> Account {
@@ -27,7 +27,7 @@ pub(super) async fn accounts_are_found_by_id_name_and_address(open: impl Fn() ->
     let found = stores.users.user(ada.user.id).await.unwrap().unwrap();
     assert_eq!(
         (found.user, found.password_hash),
-        (ada.user.clone(), "hash".into())
+        (ada.user.clone(), Some("hash".into()))
     );
     for login in ["ada", "ADA", "ada@example.com", "Ada@EXAMPLE.com"] {
         let found = stores.users.by_login(login).await.unwrap().unwrap();

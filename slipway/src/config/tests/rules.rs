@@ -24,6 +24,26 @@ fn roles_know_which_services_they_need() {
 }
 
 #[test]
+fn only_who_signs_needs_usable_keys() {
+    let dir = tempfile::tempdir().unwrap();
+    let empty = dir.path().join("empty.pem");
+    fs::write(&empty, "").unwrap();
+    let missing = dir.path().join("missing.pem");
+    for (path, said) in [(&missing, "No such file"), (&empty, "it is empty")] {
+        let case = || Case::new().env("SLIPWAY_JWT_KEY_FILE", path.to_str().unwrap());
+        for role in [Role::All, Role::Release] {
+            let problem = &case().problems(role)[0];
+            assert!(problem.starts_with("SLIPWAY_JWT_KEY_FILE: "), "{problem}");
+            assert!(problem.contains(said), "{problem}");
+        }
+        let notify = case()
+            .env("SLIPWAY_RELEASE_URL", "http://release:50051")
+            .env("SLIPWAY_SERVICE_SECRET", SECRET);
+        assert!(notify.settings(Role::Notify).is_ok());
+    }
+}
+
+#[test]
 fn replicas_on_one_database_are_told_their_keys() {
     let shared = || Case::new().env("SLIPWAY_MONGODB_URL", "mongodb://db");
     for role in [Role::All, Role::Release] {
@@ -32,8 +52,7 @@ fn replicas_on_one_database_are_told_their_keys() {
             problem.starts_with("jwt_key_file: must be set"),
             "{problem}"
         );
-        let told = shared().env("SLIPWAY_JWT_KEY_FILE", "keys.pem");
-        let settings = told.settings(role).unwrap();
+        let settings = shared().signing().settings(role).unwrap();
         assert!(settings.uses_data_dir(), "the bus is embedded");
     }
     let notify = shared()

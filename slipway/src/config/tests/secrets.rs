@@ -36,7 +36,7 @@ fn no_secret_is_shown_by_debug_or_by_any_problem() {
         .env("SLIPWAY_ADMIN_PASSWORD", SECRET)
         .env("SLIPWAY_SERVICE_SECRET", SECRET)
         .env("SLIPWAY_MONGODB_URL", &format!("mongodb://ada:{SECRET}@db"))
-        .env("SLIPWAY_JWT_KEY_FILE", "keys.pem")
+        .signing()
         .env("SLIPWAY_SMTP_URL", "smtps://ada:hunter2@mail.example")
         .settings(Role::All)
         .unwrap();
@@ -176,6 +176,6 @@ fn the_parts_of_a_mongodb_url_that_must_be_escaped_are_told() {
     }
     let escaped = Case::new()
         .env("SLIPWAY_MONGODB_URL", "mongodb://ada:p%40%3A%2Fss@db")
-        .env("SLIPWAY_JWT_KEY_FILE", "keys.pem");
+        .signing();
     assert!(escaped.settings(Role::All).is_ok());
 }

@@ -5,7 +5,7 @@ use reqwest::Method;
 use serde_json::{Value, json};
 use slipway_tests::{
     Answer, Client,
-    team::{id, task_ids},
+    team::{id, shared, task_ids},
     until,
 };
 
@@ -66,7 +66,8 @@ async fn an_admin_corrects_a_task_and_its_owner_only_the_reminder() -> anyhow::R
         (&task["priority"], &task["remindBeforeMinutes"]),
         (&json!("HIGH"), &json!(30))
     );
-    assert_eq!(team.admin.get(&path).await?.expect(200), task);
+    let seen = team.admin.get(&path).await?.expect(200);
+    assert_eq!(shared(seen), task);
 
     let late = change(&team.admin, &path, json!({"title": "x"}), Some(&tag)).await?;
     let problem = late.refused(412, "TASK_CHANGED");
@@ -350,5 +351,12 @@ async fn lists_of_tasks_are_filtered() -> anyhow::Result<()> {
     let long = "x".repeat(201);
     invalid(team.admin.get(&format!("/tasks?q={long}")).await?, "q");
     invalid(team.admin.get(&format!("/tasks?tag={long}")).await?, "tag");
+    let reversed = "dueFrom=2030-01-02T00:00:00Z&dueBefore=2030-01-01T00:00:00Z";
+    for list in ["/tasks", "/tasks/my"] {
+        invalid(
+            team.admin.get(&format!("{list}?{reversed}")).await?,
+            "dueFrom",
+        );
+    }
     Ok(())
 }

@@ -12,7 +12,7 @@ const SECRET: &str = "a-secret-of-the-operators-own";
 
 /// Every operation with a body, in an order in which each finds what it needs, with the status of
 /// its answer.
-const ORDER: [(&str, &str, u16); 27] = [
+const ORDER: [(&str, &str, u16); 29] = [
     ("POST", "/auth/register", 201),
     ("POST", "/auth/login", 200),
     ("POST", "/auth/session", 200),
@@ -20,6 +20,10 @@ const ORDER: [(&str, &str, u16); 27] = [
     ("POST", "/auth/refresh", 401),
     // The current password is another one.
     ("POST", "/auth/password", 403),
+    // There is no such account.
+    ("POST", "/auth/password/forgot", 202),
+    // It is of no link.
+    ("POST", "/auth/password/reset", 403),
     ("POST", "/auth/tokens", 201),
     ("POST", "/admin/users", 201),
     ("PATCH", "/admin/users/{id}", 200),

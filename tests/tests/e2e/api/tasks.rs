@@ -2,13 +2,21 @@
 
 use jiff::Timestamp;
 use serde_json::{Value, json};
-use slipway_tests::team::{id, task_ids};
+use slipway_tests::{
+    Client,
+    team::{id, shared, task_ids},
+};
 
 use super::{begin, finish, items, pluck, start};
 
 /// A time in an answer. Times cannot be compared as texts: the number of fraction digits varies.
 fn time(of: &Value) -> anyhow::Result<Timestamp> {
     Ok(of.as_str().unwrap_or_default().parse()?)
+}
+
+/// What everybody sees of a task.
+async fn seen(by: &Client, path: &str) -> anyhow::Result<Value> {
+    Ok(shared(by.get(path).await?.expect(200)))
 }
 
 #[tokio::test]
@@ -18,19 +26,19 @@ async fn a_task_goes_from_todo_through_in_process_to_completed() -> anyhow::Resu
     let task = &release["tasks"][0];
     let path = format!("/tasks/{}", id(task));
     let developer = &team.developers[0];
-    assert_eq!(&developer.get(&path).await?.expect(200), task);
+    assert_eq!(&seen(developer, &path).await?, task);
 
     let started = begin(developer, id(task)).await?.expect(200);
     assert_eq!(started["status"], "IN_PROCESS");
     assert!(started["startedAt"].is_string());
     assert_eq!(started["completedAt"], Value::Null);
-    assert_eq!(team.admin.get(&path).await?.expect(200), started);
+    assert_eq!(seen(&team.admin, &path).await?, started);
 
     let completed = finish(developer, id(task)).await?.expect(200);
     assert_eq!(completed["status"], "COMPLETED");
     assert_eq!(completed["startedAt"], started["startedAt"]);
     assert!(time(&completed["completedAt"])? >= time(&completed["startedAt"])?);
-    assert_eq!(team.admin.get(&path).await?.expect(200), completed);
+    assert_eq!(seen(&team.admin, &path).await?, completed);
     // All other fields are as planned.
     for member in [
         "id",
@@ -109,11 +117,11 @@ async fn a_task_is_started_once_and_completed_once() -> anyhow::Result<()> {
     let started = begin(developer, task).await?.expect(200);
     begin(developer, task).await?.refused(409, code);
     let path = format!("/tasks/{task}");
-    assert_eq!(developer.get(&path).await?.expect(200), started);
+    assert_eq!(seen(developer, &path).await?, started);
     let completed = finish(developer, task).await?.expect(200);
     finish(developer, task).await?.refused(409, code);
     begin(developer, task).await?.refused(409, code);
-    assert_eq!(developer.get(&path).await?.expect(200), completed);
+    assert_eq!(seen(developer, &path).await?, completed);
     Ok(())
 }
 
@@ -226,6 +234,61 @@ async fn my_tasks_agree_with_the_result_of_starting_them() -> anyhow::Result<()>
             assert!(told.contains(&&blocker), "{problem:#} {blocker:#}");
         }
     }
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_task_and_its_release_say_to_each_caller_whether_it_can_start() -> anyhow::Result<()> {
+    let (_server, team) = start(2).await?;
+    let release = team.release("a", &[0, 1]).await?;
+    let other = team.release("b", &[0]).await?;
+    let (tasks, path) = (task_ids(&release), format!("/releases/{}", id(&release)));
+    let callers = [&team.developers[0], &team.developers[1], &team.admin];
+    // What each caller is told about both tasks: by the release, and the same by each task.
+    let told = async || {
+        let mut told = Vec::new();
+        for caller in callers {
+            let release = caller.get(&path).await?.expect(200);
+            for (n, task) in tasks.iter().enumerate() {
+                let task = caller.get(&format!("/tasks/{task}")).await?.expect(200);
+                assert_eq!(task, release["tasks"][n]);
+                let blocker = &task["blockedBy"];
+                let code = blocker["code"].as_str().unwrap_or("-").to_owned();
+                told.push(match task["canStart"].as_bool() {
+                    Some(true) => "can start".to_owned(),
+                    _ => format!("{code} {}", blocker["title"].as_str().unwrap_or("-")),
+                });
+            }
+        }
+        anyhow::Ok(told)
+    };
+    let waits = "TASK_OUT_OF_ORDER task 0";
+    assert_eq!(
+        told().await?,
+        ["can start", waits, "- -", waits, "- -", waits]
+    );
+
+    begin(&team.developers[0], &task_ids(&other)[0])
+        .await?
+        .expect(200);
+    let busy = "DEVELOPER_BUSY task 0";
+    assert_eq!(told().await?, [busy, waits, "- -", waits, "- -", waits]);
+    let owner = team.developers[0].get(&path).await?.expect(200);
+    let blocker = &owner["tasks"][0]["blockedBy"];
+    assert_eq!(blocker["releaseName"], "b");
+    assert_eq!(blocker["assignee"]["username"], "dev-0");
+    assert!(blocker.get("description").is_none(), "a short form");
+
+    finish(&team.developers[0], &task_ids(&other)[0])
+        .await?
+        .expect(200);
+    begin(&team.developers[0], &tasks[0]).await?.expect(200);
+    assert_eq!(told().await?, ["- -", waits, "- -", waits, "- -", waits]);
+    finish(&team.developers[0], &tasks[0]).await?.expect(200);
+    assert_eq!(
+        told().await?,
+        ["- -", "- -", "- -", "can start", "- -", "- -"]
+    );
     Ok(())
 }
 

@@ -5,7 +5,7 @@ use reqwest::Method;
 use serde_json::{Value, json};
 use slipway_tests::{
     Answer, Client,
-    team::{id, task_ids},
+    team::{id, shared, task_ids},
 };
 
 use crate::api::{begin, completed_release, items, pluck, start};
@@ -100,7 +100,39 @@ async fn an_unchanged_release_is_not_sent_again() -> anyhow::Result<()> {
         assert_eq!(answer.header("etag"), tag);
     }
     for other in ["\"x\"", "garbage", "", &tag[1..tag.len() - 1]] {
-        assert_eq!(unless(reader, &path, other).await?.expect(200), release);
+        let seen = unless(reader, &path, other).await?.expect(200);
+        assert_eq!(shared(seen), release);
+    }
+    Ok(())
+}
+
+#[tokio::test]
+async fn the_tag_changes_with_what_the_caller_could_start() -> anyhow::Result<()> {
+    let (_server, team) = start(2).await?;
+    let release = team.release("a", &[0]).await?;
+    let other = team.release("b", &[0]).await?;
+    let path = format!("/releases/{}", id(&release));
+    let (owner, another) = (&team.developers[0], &team.developers[1]);
+    let tag = async |by: &Client| anyhow::Ok(by.get(&path).await?.header("etag").to_owned());
+    let (free, others) = (tag(owner).await?, tag(another).await?);
+    assert_ne!(free, others);
+    begin(owner, &task_ids(&other)[0]).await?.expect(200);
+    // The release has the same revision, but its owner must not go by what they knew.
+    let seen = unless(owner, &path, &free).await?.expect(200);
+    assert_eq!(seen["revision"], release["revision"]);
+    assert_eq!(seen["tasks"][0]["blockedBy"]["code"], "DEVELOPER_BUSY");
+    assert_eq!(unless(another, &path, &others).await?.status, 304);
+    // Each of the tags guards a change, which depends on the revision only.
+    for tag in [free, others] {
+        let change = team.admin.request(Method::PATCH, &path);
+        let change = change
+            .header("if-match", &tag)
+            .json(&json!({"version": tag}));
+        let changed = team.admin.send(change).await?;
+        match tag.contains('.') {
+            true => drop(changed.expect(200)),
+            false => drop(changed.refused(412, "RELEASE_CHANGED")),
+        }
     }
     Ok(())
 }

@@ -129,9 +129,14 @@ pub(super) const COLLECTIONS: &[Described] = &[
             ("user.role", Text, None),
             ("user.createdAt", Time, None),
             ("user.state", Text, None),
+            ("user.invited", Flag, None),
             ("revision", Number, None),
             ("passwordHash", Text, None),
             ("endedSessions.before", Time, None),
+            ("links[].id", Uuid, None),
+            ("links[].purpose", Text, None),
+            ("links[].expiresAt", Time, None),
+            ("links[].digests[]", Text, None),
         ],
         keys: &[
             ("username", "the username in lower case"),
@@ -160,7 +165,7 @@ pub(super) const COLLECTIONS: &[Described] = &[
     },
     Described {
         of: (RELEASE, "registrations"),
-        what: "How many accounts were registered from a network address in an hour.",
+        what: "How many accounts were registered, or links in mails asked for, from a network address or for an account in an hour.",
         kept: "until the hour is over.",
         fields: &[
             ("subject", Text, Id),

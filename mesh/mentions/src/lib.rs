@@ -1,4 +1,6 @@
-//! Finds the mentions in a comment: `@username` in its text.
+//! Finds the mentions in a text in Markdown: `@username`.
+//!
+//! The forum tells the mentioned, and the pages mark the mentions: both go by this.
 //!
 //! | where | |
 //! | --- | --- |
@@ -23,9 +25,7 @@ use std::{collections::BTreeSet, iter, ops::Range};
 use pulldown_cmark::{Event, LinkType, Parser, Tag, TagEnd};
 use unicode_normalization::char::is_combining_mark;
 
-use super::Content;
-
-/// Mentions that count in one comment: the first ones.
+/// Mentioned names that count in one text: the first ones.
 pub const MAX_MENTIONS: usize = 20;
 
 /// Lengths of usernames.
@@ -35,27 +35,42 @@ const LENGTHS: std::ops::RangeInclusive<usize> = 3..=40;
 /// keyboards.
 const SIGNS: [char; 2] = ['@', '＠'];
 
+/// A mention of somebody.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Mention {
+    /// The name in lower case.
+    pub name: String,
+    /// Where it stands in the source, with its sign.
+    pub at: Range<usize>,
+}
+
 /// The mentioned names in lower case and in order, without duplicates: the first
 /// [`MAX_MENTIONS`].
 #[must_use]
-pub fn mentioned(content: &Content) -> Vec<String> {
-    let source = content.as_str();
+pub fn mentioned(source: &str) -> Vec<String> {
+    let mut seen = BTreeSet::new();
+    let names = mentions(source).into_iter().map(|mention| mention.name);
+    names.filter(|name| seen.insert(name.clone())).collect()
+}
+
+/// The mentions in a source, in order, until [`MAX_MENTIONS`] different names are found.
+#[must_use]
+pub fn mentions(source: &str) -> Vec<Mention> {
     if !source.contains(SIGNS) {
         return Vec::new();
     }
-    let (mut names, mut seen) = (Vec::new(), BTreeSet::new());
+    let (mut mentions, mut seen) = (Vec::new(), BTreeSet::new());
     let mut reader = Reader::new(source);
     for (event, at) in Parser::new(source).into_offset_iter() {
-        for name in reader.read(&event, at) {
-            if seen.insert(name.clone()) {
-                names.push(name);
-            }
-            if names.len() == MAX_MENTIONS {
-                return names;
+        for mention in reader.read(&event, at) {
+            seen.insert(mention.name.clone());
+            mentions.push(mention);
+            if seen.len() == MAX_MENTIONS {
+                return mentions;
             }
         }
     }
-    names
+    mentions
 }
 
 /// Reads the Markdown events of a source in order.
@@ -82,8 +97,8 @@ impl<'a> Reader<'a> {
         }
     }
 
-    /// The names mentioned in one event, in lower case.
-    fn read(&mut self, event: &Event<'_>, at: Range<usize>) -> Vec<String> {
+    /// The mentions in one event.
+    fn read(&mut self, event: &Event<'_>, at: Range<usize>) -> Vec<Mention> {
         match event {
             Event::Start(
                 Tag::CodeBlock(_)
@@ -123,10 +138,10 @@ impl<'a> Reader<'a> {
         self.limits.last().copied().unwrap_or(self.source.len())
     }
 
-    fn in_text(&mut self, at: Range<usize>) -> Vec<String> {
+    fn in_text(&mut self, at: Range<usize>) -> Vec<Mention> {
         let source = self.source;
         self.find_urls(&at);
-        let mut names = Vec::new();
+        let mut mentions = Vec::new();
         for (sign, mark) in source[at.clone()].match_indices(SIGNS) {
             let sign = at.start + sign;
             let before = &source[..sign];
@@ -144,10 +159,14 @@ impl<'a> Reader<'a> {
             let rest = source.get(from..self.limit()).unwrap_or_default();
             if let Some((name, length)) = name(rest) {
                 self.read_until = from + length;
-                names.push(name);
+                let end = source[..self.read_until].trim_end_matches(['.', '-']).len();
+                mentions.push(Mention {
+                    name,
+                    at: sign..end,
+                });
             }
         }
-        names
+        mentions
     }
 
     /// Records the bare URLs that begin in a text. A URL may extend over several Markdown events.
