@@ -240,13 +240,16 @@ mod tests {
             [
                 "ExchangeSession",
                 "ExchangeToken",
+                "FinishProviderSignIn",
                 "GetJwks",
+                "GetSignInOptions",
                 "Login",
                 "RefreshSession",
                 "Register",
                 "RequestPasswordReset",
                 "ResetPassword",
                 "StartBrowserSession",
+                "StartProviderSignIn",
             ]
         );
     }
