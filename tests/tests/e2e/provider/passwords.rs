@@ -4,6 +4,7 @@ use serde_json::json;
 use slipway_proto::identity::v1::{LoginRequest, identity_service_client::IdentityServiceClient};
 use slipway_rpc::error::Fault;
 use slipway_tests::{ADMIN_PASSWORD, Options, PlainBrowser, Process, process::run};
+use tonic::transport::Endpoint;
 
 use super::{Fake, ada, change, sign_in};
 
@@ -41,7 +42,10 @@ async fn without_passwords_only_the_break_glass_admin_has_one() -> anyhow::Resul
                 .refused(403, "PASSWORDS_OFF");
         }
     }
-    let mut grpc = IdentityServiceClient::connect(server.grpc.clone()).await?;
+    let channel = Endpoint::from_shared(server.grpc.clone())?
+        .connect()
+        .await?;
+    let mut grpc = IdentityServiceClient::new(channel);
     let request = LoginRequest {
         login: "grace".to_owned(),
         password: password.to_owned(),
