@@ -5,10 +5,10 @@ use std::env;
 use regex::Regex;
 use reqwest::{
     Client, StatusCode,
-    header::{LOCATION, SET_COOKIE},
+    header::{ACCEPT, LOCATION, SET_COOKIE},
     redirect::Policy,
 };
-use slipway_tests::{Options, PlainBrowser, Process};
+use slipway_tests::{Options, PlainBrowser, Process, plain::HTML};
 use url::Url;
 
 use super::{SESSION, account};
@@ -99,7 +99,11 @@ async fn people_of_a_real_keycloak_sign_in_and_out() -> anyhow::Result<()> {
     let page = PlainBrowser::new(&server.http).open("/sign-in").await?;
     let link = Regex::new(r#"href="([^"]*/protocol/openid-connect/logout[^"]*)""#)?;
     let link = link.captures(&page.text).expect("a link")[1].replace("&amp;", "&");
-    let answer = Client::new().get(link).send().await?;
-    assert_eq!(answer.status(), StatusCode::OK, "{}", answer.text().await?);
+    let answer = Client::new().get(link).header(ACCEPT, HTML).send().await?;
+    let page = format!("{}/sign-in", server.http);
+    assert_eq!(
+        (answer.status(), answer.url().as_str()),
+        (StatusCode::OK, &*page)
+    );
     Ok(())
 }

@@ -151,7 +151,11 @@ async fn somebody_signs_in_with_the_provider() -> anyhow::Result<()> {
     ];
     let refused = other.send("/ui/password", &change).await?;
     assert_eq!(refused.status, 409);
-    assert!(refused.text.contains("Your account has no password"));
+    assert!(
+        refused
+            .text
+            .contains("This account signs in without a password")
+    );
     Ok(())
 }
 

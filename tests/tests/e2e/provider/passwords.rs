@@ -33,6 +33,7 @@ async fn without_passwords_only_the_break_glass_admin_has_one() -> anyhow::Resul
 
     // REST, gRPC, pages and commands.
     let client = server.client();
+    let grace = client.with_token(grace.token());
     for name in ["grace", "second", "grace@example.com", "nobody"] {
         let login = json!({"username": name, "password": password});
         for path in ["/auth/login", "/auth/session"] {
