@@ -1,4 +1,5 @@
-//! The sessions of browsers: their cookie, and who may use it.
+//! The sessions of browsers: their cookie, and who may use it. A second cookie holds the secret of
+//! a sign-in with an identity provider for minutes.
 //!
 //! A browser sends the cookie with every request to this server, also with one that another site
 //! caused. So on a request that changes something the cookie counts only if the browser says that
@@ -30,7 +31,12 @@ use slipway_rpc::{
 /// The name of the cookie over http, and over https: then a browser takes it over https and for
 /// this host only, and no other host can set it.
 pub(crate) const COOKIE_NAME: &str = "slipway_session";
-const SECURE_NAME: &str = "__Host-slipway_session";
+
+/// The name of the cookie of a sign-in with an identity provider.
+const SIGN_IN_NAME: &str = "slipway_sign_in";
+
+/// What stands before the names over https.
+const SECURE_PREFIX: &str = "__Host-";
 
 const FETCH_SITE: HeaderName = HeaderName::from_static("sec-fetch-site");
 
@@ -59,17 +65,24 @@ impl BrowserSessions {
         origin.is_some_and(|origin| origin.starts_with("https://"))
     }
 
-    fn cookie_name(&self) -> &'static str {
-        match self.is_secure() {
-            true => SECURE_NAME,
-            false => COOKIE_NAME,
-        }
+    fn full_name(&self, name: &str) -> String {
+        let prefix = if self.is_secure() { SECURE_PREFIX } else { "" };
+        format!("{prefix}{name}")
     }
 
     /// The secrets in the cookies of a request. There may be several: over http another host of the
     /// domain can set a cookie of the same name.
     pub(crate) fn secrets(&self, headers: &HeaderMap) -> Vec<String> {
-        let name = self.cookie_name();
+        self.values(COOKIE_NAME, headers)
+    }
+
+    /// The secret of a sign-in that has begun.
+    pub(crate) fn sign_in_secret(&self, headers: &HeaderMap) -> Option<String> {
+        self.values(SIGN_IN_NAME, headers).into_iter().next()
+    }
+
+    fn values(&self, name: &str, headers: &HeaderMap) -> Vec<String> {
+        let name = self.full_name(name);
         let pairs = headers
             .get_all(COOKIE)
             .iter()
@@ -85,7 +98,16 @@ impl BrowserSessions {
 
     /// The header that sets the cookie for `age`; zero deletes it.
     pub(crate) fn set(&self, secret: &str, age: Duration) -> Result<HeaderValue, Fault> {
-        let name = self.cookie_name();
+        self.set_cookie(COOKIE_NAME, secret, age)
+    }
+
+    /// The same for the cookie of a sign-in.
+    pub(crate) fn set_sign_in(&self, secret: &str, age: Duration) -> Result<HeaderValue, Fault> {
+        self.set_cookie(SIGN_IN_NAME, secret, age)
+    }
+
+    fn set_cookie(&self, name: &str, secret: &str, age: Duration) -> Result<HeaderValue, Fault> {
+        let name = self.full_name(name);
         let secure = if self.is_secure() { "; Secure" } else { "" };
         let age = age.as_secs();
         let cookie =

@@ -15,7 +15,7 @@ use axum::{
     response::{IntoResponse as _, Response},
 };
 use http::{
-    HeaderValue, Method, Uri,
+    HeaderMap, HeaderValue, Method, Uri,
     header::{CONTENT_LENGTH, VARY},
 };
 use slipway_rpc::error::Fault;
@@ -39,6 +39,14 @@ const PROGRAMS: [&str; 5] = ["/v1/", "/docs", "/openapi.json", "/hooks/", "/.wel
 impl Cookies for BrowserSessions {
     fn set(&self, secret: &str, age: Duration) -> Result<HeaderValue, Fault> {
         self.set(secret, age)
+    }
+
+    fn set_sign_in(&self, secret: &str, age: Duration) -> Result<HeaderValue, Fault> {
+        self.set_sign_in(secret, age)
+    }
+
+    fn sign_in_secret(&self, headers: &HeaderMap) -> Option<String> {
+        self.sign_in_secret(headers)
     }
 }
 

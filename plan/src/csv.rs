@@ -450,7 +450,7 @@ pub(crate) fn write(plan: &Plan) -> String {
         .collect();
     for row in [headings].into_iter().chain(rows) {
         let row = row.iter().map(|text| marked(text));
-        let written = writer.write_record(row.map(|text| text.into_owned()));
+        let written = writer.write_record(row.map(Cow::into_owned));
         written.expect("all rows are of one length, and memory can be written");
     }
     let bytes = writer.into_inner().expect("memory can be written");

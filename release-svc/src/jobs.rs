@@ -41,7 +41,7 @@ pub(crate) fn pass_time(commands: Arc<Commands>, background: &Background) {
     });
 }
 
-/// Deletes expired receipts, failed sign-ins, registration counts, sessions and the remains of
+/// Deletes expired receipts, sign-ins that nobody finished, failed sign-ins, registration counts, sessions and the remains of
 /// deleted releases every 15 minutes.
 pub(crate) fn purge(stores: Stores, clock: SharedClock, background: &Background) {
     background.repeat("delete-expired", EVERY, move || {
@@ -55,6 +55,7 @@ async fn purge_once(stores: &Stores, clock: &SharedClock) -> Result<(), StoreErr
     stores.sessions.purge(now - KEPT_SESSIONS, now).await?;
     stores.receipts.purge_receipts(now - RECEIPT_TTL).await?;
     stores.releases.purge_deleted(now - RECEIPT_TTL).await?;
+    stores.flows.purge(now).await?;
     let users = &stores.users;
     users.purge_failures(now - WINDOW).await?;
     users.purge_registrations(Hour::of(now)).await

@@ -4,6 +4,7 @@
 //! | --- | --- |
 //! | a rule of the workflow | [`release`] (pure) |
 //! | valid names, addresses and passwords; limits on sign-ins and registrations | [`identity`] (pure) |
+//! | sign-in with an identity provider | [`provider`] |
 //! | what a session accepts; how it starts and ends | [`sessions`] |
 //! | how a command runs: load, decide, save, try again | [`commands`], [`accounts`] |
 //! | the cache of releases | `release_cache` |
@@ -18,6 +19,7 @@ mod grpc;
 pub mod identity;
 mod jobs;
 pub mod metrics;
+pub mod provider;
 mod recurring;
 pub mod release;
 mod release_cache;
@@ -39,7 +41,7 @@ use slipway_rpc::access::{EndedSessions, Issuer, Keyring};
 use slipway_runtime::{
     clock::SharedClock,
     contention::Turns,
-    life::{Background, Health, Need},
+    life::{Background, Check, Health, Need},
 };
 use slipway_store::{
     due::DueWake,
@@ -49,7 +51,7 @@ use tokio_util::sync::CancellationToken;
 use tonic::service::Routes;
 
 pub use accounts::{
-    FirstAdmin, FirstAdminError, FirstPassword, KnownAccounts, RegistrationRules, Tell,
+    FirstAdmin, FirstAdminError, FirstPassword, KnownAccounts, Passwords, RegistrationRules, Tell,
 };
 pub use recurring::own_topics;
 pub use store::Stores;
@@ -58,6 +60,7 @@ use self::{
     accounts::Accounts,
     commands::Commands,
     identity::password::Hasher,
+    provider::{Provider, ProviderConfig},
     recurring::Series,
     release::StaleRule,
     release_cache::ReleaseCache,
@@ -86,6 +89,10 @@ pub struct Config {
     pub stale: StaleRule,
     /// Who may register.
     pub registration: RegistrationRules,
+    /// Who can sign in with a password.
+    pub passwords: Passwords,
+    /// The identity provider, if there is one.
+    pub provider: Option<ProviderConfig>,
 }
 
 /// What the service is built from.
@@ -120,6 +127,9 @@ pub enum BuildError {
     /// The ended sessions cannot be read.
     #[error(transparent)]
     Store(#[from] StoreError),
+    /// The identity provider cannot be used as it is configured.
+    #[error(transparent)]
+    Provider(#[from] provider::SetupError),
 }
 
 impl Config {
@@ -154,6 +164,16 @@ impl Config {
         }
         // Commands work without the bus: their events wait in the outbox.
         health.depends(SERVICE, "bus", Need::Degraded, bus.clone());
+        let provider = self
+            .provider
+            .map(|config| Provider::new(config, Arc::clone(&clock)).map(Arc::new))
+            .transpose()?;
+        if let Some(provider) = &provider {
+            // Whoever is signed in does not need it.
+            let check: Arc<dyn Check> = provider.clone();
+            health.depends(SERVICE, "identity-provider", Need::Degraded, check);
+            provider.spawn(&background);
+        }
         let wake = Wake::default();
         let sessions = Arc::new(Sessions {
             store: stores.sessions.clone(),
@@ -171,6 +191,8 @@ impl Config {
             clock: Arc::clone(&clock),
             wake: wake.clone(),
             registration: self.registration,
+            passwords: self.passwords,
+            provider,
         });
         accounts.create_first_admin(first_admin).await?;
         let feed = EndedFeed::start(sessions, drain, &background).await?;

@@ -11,6 +11,9 @@ slipway_runtime::metrics! {
         "Tries a change took because others changed the same release";
     counter REGISTRATIONS {role} = "slipway_registrations_total", "Accounts created, by role";
     counter LOGINS {outcome} = "slipway_logins_total", "Sign-ins, by outcome";
+    counter PROVIDER_SIGN_INS {outcome} = "slipway_provider_sign_ins_total",
+        "Answers of the identity provider, by outcome (ok, refused, invalid, unavailable, expired \
+         or rejected: Slipway itself refused)";
     counter SESSIONS_STARTED {kind} = "slipway_sessions_started_total",
         "Sessions started, by kind of client (api, browser or program)";
     counter SESSIONS_ENDED {reason} = "slipway_sessions_ended_total",

@@ -1,9 +1,11 @@
-//! A browser without scripts: it opens pages and sends forms, and has one cookie.
+//! A browser without scripts: it opens pages and sends forms, and keeps cookies.
+
+use std::collections::BTreeMap;
 
 use form_urlencoded::Serializer;
 use reqwest::{
     Method, RequestBuilder,
-    header::{ACCEPT, CONTENT_TYPE, COOKIE},
+    header::{ACCEPT, CONTENT_TYPE, COOKIE, SET_COOKIE},
     redirect::Policy,
 };
 
@@ -18,7 +20,8 @@ pub const OWN_PAGE: &[(&str, &str)] = &[("sec-fetch-site", "same-origin")];
 /// A browser of one person, which follows no redirect by itself.
 pub struct PlainBrowser {
     client: Client,
-    cookie: String,
+    /// Their values, by name.
+    cookies: BTreeMap<String, String>,
 }
 
 impl PlainBrowser {
@@ -27,7 +30,7 @@ impl PlainBrowser {
     pub fn new(base: &str) -> Self {
         Self {
             client: Client::build(base, |http| http.redirect(Policy::none())),
-            cookie: String::new(),
+            cookies: BTreeMap::new(),
         }
     }
 
@@ -48,6 +51,21 @@ impl PlainBrowser {
             answer.text
         );
         Ok(())
+    }
+
+    /// The same browser with another server, such as another replica: cookies ignore ports.
+    #[must_use]
+    pub fn at(self, base: &str) -> Self {
+        Self {
+            cookies: self.cookies,
+            ..Self::new(base)
+        }
+    }
+
+    /// A cookie, if it has one of this name.
+    #[must_use]
+    pub fn cookie(&self, name: &str) -> Option<&str> {
+        self.cookies.get(name).map(String::as_str)
     }
 
     /// Opens a page.
@@ -138,17 +156,21 @@ impl PlainBrowser {
 
     async fn answer(&mut self, request: RequestBuilder) -> anyhow::Result<Answer> {
         let mut request = request.header(ACCEPT, HTML);
-        if !self.cookie.is_empty() {
-            request = request.header(COOKIE, &self.cookie);
+        let cookies = self.cookies.iter();
+        let cookies: Vec<_> = cookies
+            .map(|(name, value)| format!("{name}={value}"))
+            .collect();
+        if !cookies.is_empty() {
+            request = request.header(COOKIE, cookies.join("; "));
         }
         let answer = self.client.send(request).await?;
-        if let Some(pair) = answer
-            .header("set-cookie")
-            .split(';')
-            .next()
-            .filter(|pair| !pair.is_empty())
-        {
-            pair.clone_into(&mut self.cookie);
+        for set in answer.headers.get_all(SET_COOKIE) {
+            let pair = set.to_str()?.split(';').next().unwrap_or_default();
+            let (name, value) = pair.split_once('=').unwrap_or((pair, ""));
+            match value {
+                "" => self.cookies.remove(name),
+                _ => self.cookies.insert(name.to_owned(), value.to_owned()),
+            };
         }
         Ok(answer)
     }

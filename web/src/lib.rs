@@ -20,6 +20,7 @@ mod markdown;
 mod pages;
 mod parts;
 mod place;
+mod provider;
 mod times;
 mod visit;
 
@@ -31,7 +32,7 @@ use axum::{
     middleware::{from_fn_with_state, map_response},
     routing::get,
 };
-use http::{HeaderValue, Method};
+use http::{HeaderMap, HeaderValue, Method};
 use slipway_proto::{
     chat::v1::chat_service_client::ChatServiceClient,
     forum::v1::forum_service_client::ForumServiceClient,
@@ -66,7 +67,7 @@ pub use self::{
 pub struct Web {
     /// The services.
     pub services: Services,
-    /// Sets the cookie of a session.
+    /// Sets and reads cookies.
     pub cookies: Arc<dyn Cookies>,
     /// Whether browsers reach the pages by https.
     pub https: bool,
@@ -127,20 +128,31 @@ pub struct ProcessHealth {
     pub health: Result<GetHealthResponse, Fault>,
 }
 
-/// Sets the cookie of a browser's session.
+/// The cookies of a browser.
 pub trait Cookies: Send + Sync {
     /// The value of `Set-Cookie` that keeps this secret for `age`; zero deletes the cookie.
     ///
     /// # Errors
     /// If the secret fits into no header.
     fn set(&self, secret: &str, age: Duration) -> Result<HeaderValue, Fault>;
+
+    /// The same for the secret of a sign-in with the identity provider.
+    ///
+    /// # Errors
+    /// If the secret fits into no header.
+    fn set_sign_in(&self, secret: &str, age: Duration) -> Result<HeaderValue, Fault>;
+
+    /// The secret of a sign-in with the identity provider, if a request has one.
+    fn sign_in_secret(&self, headers: &HeaderMap) -> Option<String>;
 }
 
-/// Whether the pages answer a request: every request to `/ui/…`, and a read of an address with a
-/// page if the client prefers HTML.
+/// Whether the pages answer a request: every request to `/ui/…`, the way to the identity provider
+/// and back, and a read of an address with a page if the client prefers HTML.
 #[must_use]
 pub fn answers(method: &Method, path: &str, prefers_html: bool) -> bool {
-    path.starts_with("/ui/") || (prefers_html && has_page(method, path))
+    path.starts_with("/ui/")
+        || path.starts_with(provider::PATHS)
+        || (prefers_html && has_page(method, path))
 }
 
 /// Whether the answer to this request depends on whether the client prefers HTML.
@@ -166,6 +178,7 @@ pub fn router(web: Web) -> Router {
         });
     pages
         .merge(actions::routes())
+        .merge(provider::routes())
         .route(assets::ROUTE, get(assets::serve))
         .method_not_allowed_fallback(answer::no_form)
         .fallback(answer::nothing_here)

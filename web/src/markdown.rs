@@ -137,11 +137,7 @@ impl<'a> Writer<'a> {
             TagEnd::Emphasis => self.out.push_str("</em>"),
             TagEnd::Strong => self.out.push_str("</strong>"),
             TagEnd::Strikethrough => self.out.push_str("</del>"),
-            TagEnd::Link | TagEnd::Image => {
-                if self.links.pop() == Some(true) {
-                    self.out.push_str("</a>");
-                }
-            }
+            TagEnd::Link | TagEnd::Image => self.close_link(),
             TagEnd::Table => self.out.push_str("</tbody></table></div>\n"),
             TagEnd::TableHead => {
                 self.in_table_head = false;
@@ -183,6 +179,12 @@ impl<'a> Writer<'a> {
                 .push_str("<a rel=\"nofollow noopener noreferrer\" href=\"");
             address.render_to(&mut self.out);
             self.out.push_str("\">");
+        }
+    }
+
+    fn close_link(&mut self) {
+        if self.links.pop() == Some(true) {
+            self.out.push_str("</a>");
         }
     }
 

@@ -1,5 +1,7 @@
 //! Times and durations as people read them.
 
+use std::time::Duration;
+
 use jiff::{SignedDuration, Timestamp, civil::DateTime, tz::TimeZone};
 use maud::{Markup, html};
 use prost_types::Timestamp as ProtoTime;
@@ -11,6 +13,15 @@ use crate::fields::Fields;
 /// A time of a service's answer; `None` if it is absent.
 pub(crate) fn read(time: Option<&ProtoTime>) -> Option<Timestamp> {
     time.and_then(|time| from_proto(*time).ok())
+}
+
+/// How long something lasts that ends at a time of a service's answer.
+///
+/// # Errors
+/// If the answer has no such time.
+pub(crate) fn left(end: Option<&ProtoTime>, now: Timestamp) -> Result<Duration, Fault> {
+    let end = read(end).ok_or_else(|| Fault::internal("an answer without an end"))?;
+    Ok(Duration::try_from(end.duration_since(now)).unwrap_or_default())
 }
 
 /// A time, relative to `now` while it is near.

@@ -81,6 +81,16 @@ impl Visit {
         }
     }
 
+    /// What the pages need.
+    pub(crate) fn web(&self) -> &Web {
+        &self.web
+    }
+
+    /// Metadata for calls on the user's behalf.
+    pub(crate) fn outbound(&self) -> &Outbound {
+        &self.outbound
+    }
+
     /// The services.
     pub(crate) fn services(&self) -> &Services {
         &self.web.services
@@ -89,11 +99,6 @@ impl Visit {
     /// A request to a service on the user's behalf.
     pub(crate) fn request<T>(&self, message: T) -> tonic::Request<T> {
         self.outbound.request(message)
-    }
-
-    /// Metadata for calls on the user's behalf.
-    pub(crate) fn outbound(&self) -> &Outbound {
-        &self.outbound
     }
 
     /// Whether the user may administer.

@@ -23,8 +23,9 @@ use slipway_proto::{
         CreateAccountRequest, CreateAccountResponse, CreateTokenRequest, CreateTokenResponse,
         EndAllSessionsRequest, EndAllSessionsResponse, EndSessionRequest, EndSessionResponse,
         ExchangeSessionRequest, ExchangeSessionResponse, ExchangeTokenRequest,
-        ExchangeTokenResponse, GetAccountRequest, GetAccountResponse, GetJwksRequest,
-        GetJwksResponse, GetMeRequest, GetMeResponse, IssueLinkSecretRequest,
+        ExchangeTokenResponse, FinishProviderSignInRequest, FinishProviderSignInResponse,
+        GetAccountRequest, GetAccountResponse, GetJwksRequest, GetJwksResponse, GetMeRequest,
+        GetMeResponse, GetSignInOptionsRequest, GetSignInOptionsResponse, IssueLinkSecretRequest,
         IssueLinkSecretResponse, ListAccountsRequest, ListAccountsResponse, ListSessionsRequest,
         ListSessionsResponse, ListTokensRequest, ListTokensResponse, ListUsersRequest,
         ListUsersResponse, LoginRequest, LoginResponse, LogoutRequest, LogoutResponse,
@@ -32,9 +33,9 @@ use slipway_proto::{
         RequestPasswordResetRequest, RequestPasswordResetResponse, ResetPasswordRequest,
         ResetPasswordResponse, ResolveUsersRequest, ResolveUsersResponse, RevokeTokenRequest,
         RevokeTokenResponse, SendAccountLinkRequest, SendAccountLinkResponse,
-        StartBrowserSessionRequest, StartBrowserSessionResponse, UpdateAccountRequest,
-        UpdateAccountResponse, UpdateMeRequest, UpdateMeResponse, User, WatchEndedSessionsRequest,
-        WatchEndedSessionsResponse,
+        StartBrowserSessionRequest, StartBrowserSessionResponse, StartProviderSignInRequest,
+        StartProviderSignInResponse, UpdateAccountRequest, UpdateAccountResponse, UpdateMeRequest,
+        UpdateMeResponse, User, WatchEndedSessionsRequest, WatchEndedSessionsResponse,
         identity_service_server::{IdentityService, IdentityServiceServer},
     },
     release::v1::{
@@ -146,6 +147,9 @@ fake! { IdentityService for Release:
     get_me(GetMeRequest) -> GetMeResponse
     list_users(ListUsersRequest) -> ListUsersResponse
     get_jwks(GetJwksRequest) -> GetJwksResponse
+    get_sign_in_options(GetSignInOptionsRequest) -> GetSignInOptionsResponse
+    start_provider_sign_in(StartProviderSignInRequest) -> StartProviderSignInResponse
+    finish_provider_sign_in(FinishProviderSignInRequest) -> FinishProviderSignInResponse
     refresh_session(RefreshSessionRequest) -> RefreshSessionResponse
     logout(LogoutRequest) -> LogoutResponse
     list_sessions(ListSessionsRequest) -> ListSessionsResponse

@@ -53,6 +53,9 @@ fn verb(event_type: EventType) -> Option<&'static str> {
         | E::SystemError
         | E::SessionEnded
         | E::PasswordChanged
+        | E::ProfileChanged
+        | E::EmailChangeRequested
+        | E::EmailChanged
         | E::TokenCreated
         | E::TokenRevoked => return None,
     })

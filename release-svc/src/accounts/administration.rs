@@ -29,17 +29,21 @@ use crate::{
     store::{Administered, Commit, InsertUserError},
 };
 
+/// The code of the refusal to take the last admin away.
+pub(super) const LAST_ADMIN: &str = "LAST_ADMIN";
+
 impl Accounts {
     /// Creates an account for somebody else.
     ///
     /// # Errors
-    /// `USERNAME_TAKEN`, `EMAIL_TAKEN`, `IDEMPOTENCY_KEY_REUSED`; `TOO_BUSY`.
+    /// `PASSWORDS_OFF`, `USERNAME_TAKEN`, `EMAIL_TAKEN`, `IDEMPOTENCY_KEY_REUSED`; `TOO_BUSY`.
     pub async fn create_for(
         &self,
         caller: &Principal,
         registration: Registration,
         repeatable: Option<Repeatable>,
     ) -> Result<User, Fault> {
+        self.check_passwords()?;
         let create = async {
             let _place = self.hasher.registrations.place()?;
             let (username, email) = (registration.username, registration.email);
@@ -59,13 +63,14 @@ impl Accounts {
     /// Creates an account for somebody else, who gets a mail with a link to set its password.
     ///
     /// # Errors
-    /// `USERNAME_TAKEN`, `EMAIL_TAKEN`, `IDEMPOTENCY_KEY_REUSED`.
+    /// `PASSWORDS_OFF`, `USERNAME_TAKEN`, `EMAIL_TAKEN`, `IDEMPOTENCY_KEY_REUSED`.
     pub async fn invite(
         &self,
         caller: &Principal,
         invitation: Invitation,
         repeatable: Option<Repeatable>,
     ) -> Result<User, Fault> {
+        self.check_passwords()?;
         let create = async {
             let Invitation {
                 username,
@@ -129,10 +134,20 @@ impl Accounts {
         id: UserId,
         change: AccountChange,
     ) -> Result<Account, Fault> {
-        let (now, actor) = (self.clock.now(), actor(caller));
+        self.administer_as(&actor(caller), id, change).await
+    }
+
+    /// The same, for somebody who need not be an admin.
+    pub(super) async fn administer_as(
+        &self,
+        actor: &Actor,
+        id: UserId,
+        change: AccountChange,
+    ) -> Result<Account, Fault> {
+        let now = self.clock.now();
         let done = self.stores.users.administer(id, |before| {
             let after = before.changed(change, now)?;
-            let events = events(before, &after, &actor, now);
+            let events = events(before, &after, actor, now);
             Some((after, events))
         });
         let (account, ended) = match done.await? {
@@ -152,7 +167,7 @@ impl Accounts {
             }
         };
         if let Some(why) = ended {
-            self.sessions.end_all(id, None, why, &actor).await?;
+            self.sessions.end_all(id, None, why, actor).await?;
         }
         Ok(account)
     }
@@ -219,7 +234,7 @@ pub(super) fn not_found() -> Fault {
 fn last_admin() -> Fault {
     Fault::new(
         Kind::Conflict,
-        "LAST_ADMIN",
+        LAST_ADMIN,
         "This is the last admin who can sign in. Make somebody else an admin first.",
     )
 }

@@ -18,8 +18,13 @@ use slipway_rpc::{
 };
 
 use super::{
-    Accounts, administration::not_found, event, login::account_disabled, passwords::changed,
-    register::refused as taken, role_in_events,
+    Accounts,
+    administration::not_found,
+    event,
+    login::account_disabled,
+    passwords::{changed, passwords_off},
+    register::refused as taken,
+    role_in_events,
 };
 use crate::{
     identity::{
@@ -95,7 +100,7 @@ impl Accounts {
     /// Mails a link to an account, for an admin.
     ///
     /// # Errors
-    /// `USER_NOT_FOUND`, `ACCOUNT_DISABLED`, `NOT_INVITED`, `NO_PASSWORD`.
+    /// `USER_NOT_FOUND`, `ACCOUNT_DISABLED`, `NOT_INVITED`, `NO_PASSWORD`, `PASSWORDS_OFF`.
     pub async fn send_link(
         &self,
         caller: &Principal,
@@ -107,6 +112,9 @@ impl Accounts {
             Administered::Unknown => Err(not_found()),
             Administered::Unchanged(account) if account.user.is_disabled() => {
                 Err(account_disabled())
+            }
+            Administered::Unchanged(account) if !self.passwords.admits(&account.user) => {
+                Err(passwords_off())
             }
             Administered::Unchanged(_) | Administered::LastAdmin | Administered::EmailTaken => {
                 Err(match purpose {
@@ -128,7 +136,8 @@ impl Accounts {
         let link = Link::new(purpose, now);
         let done = self.stores.users.administer(id, |before| {
             let is_meant = purpose != Purpose::Invitation || before.user.invited;
-            if !is_meant || !before.takes_password() {
+            let may = before.takes_password() && self.passwords.admits(&before.user);
+            if !is_meant || !may {
                 return None;
             }
             let event = requested(&before.user, &link, actor, now);
@@ -157,7 +166,7 @@ impl Accounts {
     /// also its tokens for programs.
     ///
     /// # Errors
-    /// `INVALID_LINK`, `LINK_EXPIRED`, `INVALID_ARGUMENT`, `TOO_MANY_ATTEMPTS`, `TOO_BUSY`.
+    /// `PASSWORDS_OFF`, `INVALID_LINK`, `LINK_EXPIRED`, `INVALID_ARGUMENT`, `TOO_MANY_ATTEMPTS`, `TOO_BUSY`.
     pub async fn reset_by_link(
         &self,
         secret: &str,
@@ -166,6 +175,7 @@ impl Accounts {
         address: Option<IpAddr>,
     ) -> Result<(), Fault> {
         let (secret, account) = self.by_secret(secret, address).await?;
+        self.check_password_of(Some(&account))?;
         let valid = |account: &Account, now: Timestamp| {
             let link = account.link(&secret, now)?;
             let is_meant = link.purpose.sets_password() && account.takes_password();
@@ -332,7 +342,7 @@ fn not_invited() -> Fault {
     )
 }
 
-fn no_password() -> Fault {
+pub(super) fn no_password() -> Fault {
     Fault::new(
         Kind::Conflict,
         "NO_PASSWORD",

@@ -16,6 +16,7 @@ use crate::{
     },
     metrics as m,
     sessions::{EndReason, Place, SessionId, SignedIn, StartedBrowser},
+    store::StoreError,
 };
 
 /// An attempt to sign in with a password.
@@ -34,7 +35,7 @@ impl Accounts {
     /// Signs a client of the API in by username or email address.
     ///
     /// # Errors
-    /// `INVALID_CREDENTIALS`, the same for an unknown name and a wrong password; `ACCOUNT_DISABLED`
+    /// `PASSWORDS_OFF`; `INVALID_CREDENTIALS`, the same for an unknown name and a wrong password; `ACCOUNT_DISABLED`
     /// for the right one of a disabled account; `TOO_MANY_ATTEMPTS`, see [`throttle`]; `TOO_BUSY` if
     /// the hashing queue is full.
     pub async fn login(
@@ -73,17 +74,29 @@ impl Accounts {
         account: &Account,
         session: SessionId,
     ) -> Result<(), Fault> {
+        match self.is_valid(account, session).await? {
+            true => Ok(()),
+            false => Err(invalid_credentials()),
+        }
+    }
+
+    /// The same; returns whether it goes on.
+    pub(super) async fn is_valid(
+        &self,
+        account: &Account,
+        session: SessionId,
+    ) -> Result<bool, StoreError> {
         let user = account.user.id;
         let now = self.stores.users.user(user).await?;
         let cut = now.as_ref().and_then(|now| now.ended_sessions);
         if now.is_some() && cut == account.ended_sessions {
-            return Ok(());
+            return Ok(true);
         }
         let why = cut.map_or(EndReason::PasswordChanged, |cut| cut.why);
         self.sessions
             .end_one(session, user, why, &Actor::System)
             .await?;
-        Err(invalid_credentials())
+        Ok(false)
     }
 
     /// The account with this name and password.
@@ -96,6 +109,7 @@ impl Accounts {
         let place = self.hasher.sign_ins.place()?;
         let unknown = Subject::unknown(&credentials::key(&login));
         let account = self.stores.users.by_login(&login).await?;
+        self.check_password_of(account.as_ref())?;
         let attempt = Attempt {
             name: account
                 .as_ref()

@@ -7,13 +7,15 @@ mod links;
 mod login;
 mod passwords;
 mod profile;
+mod provider;
 mod register;
 
 pub use first_admin::{FirstAdmin, FirstAdminError, FirstPassword, Tell};
 pub use known::KnownAccounts;
 pub(crate) use login::throttled;
-pub use passwords::{ResetError, reset_password};
+pub use passwords::{Passwords, ResetError, reset_password};
 pub use profile::ProfileChange;
+pub(crate) use provider::Returned;
 pub use register::{Invitation, Registrant, Registration, RegistrationRules};
 
 use std::{sync::Arc, time::Duration};
@@ -35,6 +37,7 @@ use crate::{
         password::{HashError, Hasher, QueueFull, Turn},
     },
     metrics as m,
+    provider::Provider,
     sessions::Sessions,
     store::{Commit, InsertUserError, Stores, UserStore},
 };
@@ -47,6 +50,8 @@ pub struct Accounts {
     pub(crate) clock: SharedClock,
     pub(crate) wake: Wake,
     pub(crate) registration: RegistrationRules,
+    pub(crate) passwords: Passwords,
+    pub(crate) provider: Option<Arc<Provider>>,
 }
 
 impl Accounts {

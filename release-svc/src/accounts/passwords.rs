@@ -10,15 +10,15 @@ use jiff::Timestamp;
 use slipway_bus::{Actor, Event};
 use slipway_proto::events::{PasswordChange, PasswordChangedEvent};
 use slipway_rpc::{
-    access::{Principal, accounts::gone},
+    access::{Principal, Role, accounts::gone},
     error::{Fault, Kind},
 };
 use slipway_runtime::{clock::Clock, text::normal};
 
-use super::{Accounts, event, first_admin::make_up_password, login::Attempt};
+use super::{Accounts, event, first_admin::make_up_password, links::no_password, login::Attempt};
 use crate::{
     identity::{
-        NewPassword, User, UserId,
+        Account, NewPassword, User, UserId, Username,
         password::{HashError, Hasher, QueueFull},
         throttle::Subject,
     },
@@ -26,11 +26,64 @@ use crate::{
     store::{StoreError, Stores},
 };
 
+/// Who can sign in with a password.
+#[derive(Debug, Clone)]
+pub enum Passwords {
+    /// Everybody who has one.
+    Everybody,
+    /// The admin with this name, so that somebody gets in while the identity provider is away.
+    Only(Username),
+}
+
+impl Passwords {
+    /// Whether this is the only account with a password.
+    pub(super) fn is_only(&self, user: &User) -> bool {
+        match self {
+            Self::Everybody => false,
+            Self::Only(name) => name.key() == user.username.key(),
+        }
+    }
+
+    pub(super) fn admits(&self, user: &User) -> bool {
+        match self {
+            Self::Everybody => true,
+            Self::Only(_) => self.is_only(user) && user.role == Role::Admin,
+        }
+    }
+}
+
 impl Accounts {
+    /// Whether everybody can sign in with a password.
+    pub(crate) fn has_passwords(&self) -> bool {
+        matches!(self.passwords, Passwords::Everybody)
+    }
+
+    /// Refuses to create an account with a password if nobody could sign in with it.
+    ///
+    /// # Errors
+    /// `PASSWORDS_OFF`.
+    pub(super) fn check_passwords(&self) -> Result<(), Fault> {
+        match self.has_passwords() {
+            true => Ok(()),
+            false => Err(passwords_off()),
+        }
+    }
+
+    /// Refuses an account that must not sign in with a password; `None`: no account has the name.
+    ///
+    /// # Errors
+    /// `PASSWORDS_OFF`.
+    pub(super) fn check_password_of(&self, account: Option<&Account>) -> Result<(), Fault> {
+        match account.is_some_and(|account| self.passwords.admits(&account.user)) {
+            true => Ok(()),
+            false => self.check_passwords(),
+        }
+    }
+
     /// Changes the caller's password and ends the caller's other sessions.
     ///
     /// # Errors
-    /// `INVALID_ARGUMENT`; `WRONG_PASSWORD` if `current` is not the password, which counts as a
+    /// `PASSWORDS_OFF`; `NO_PASSWORD` if the account has none; `INVALID_ARGUMENT`; `WRONG_PASSWORD` if `current` is not the password, which counts as a
     /// failed sign-in; `TOO_MANY_ATTEMPTS`, `TOO_BUSY`.
     pub async fn change_password(
         &self,
@@ -41,6 +94,10 @@ impl Accounts {
     ) -> Result<(), Fault> {
         let id = UserId(caller.user_id);
         let account = self.users().user(id).await?.ok_or_else(gone)?;
+        self.check_password_of(Some(&account))?;
+        if account.password_hash.is_none() {
+            return Err(no_password());
+        }
         let (name, email) = (
             account.user.username.to_string(),
             account.user.email.to_string(),
@@ -80,6 +137,16 @@ impl Accounts {
         let why = EndReason::PasswordChanged;
         Ok(self.sessions.end_all(id, keep, why, &actor).await?)
     }
+}
+
+/// The answer to a password that must not be used.
+pub(super) fn passwords_off() -> Fault {
+    Fault::new(
+        Kind::Forbidden,
+        "PASSWORDS_OFF",
+        "Passwords are switched off on this server. Sign in with the identity provider on the \
+         sign-in page; programs need a token, which you create on your profile.",
+    )
 }
 
 pub(super) fn wrong_password() -> Fault {

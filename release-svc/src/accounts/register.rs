@@ -136,7 +136,7 @@ impl Accounts {
     /// registration is closed; an admin is created by an admin.
     ///
     /// # Errors
-    /// `REGISTRATION_CLOSED`, `ADMIN_REQUIRED`, `USERNAME_TAKEN`, `EMAIL_TAKEN`,
+    /// `PASSWORDS_OFF`, `REGISTRATION_CLOSED`, `ADMIN_REQUIRED`, `USERNAME_TAKEN`, `EMAIL_TAKEN`,
     /// `IDEMPOTENCY_KEY_REUSED`; `TOO_MANY_REGISTRATIONS` from one address; `TOO_BUSY`. A
     /// repeated request is treated as a sign-in and can fail like one.
     pub async fn register(
@@ -145,6 +145,7 @@ impl Accounts {
         by: &Registrant,
         repeatable: Option<Repeatable>,
     ) -> Result<SignedIn, Fault> {
+        self.check_passwords()?;
         self.may_register(registration.role, by)?;
         let (repeatable, password) = (repeatable.as_ref(), registration.password.clone());
         let create = self.create(registration, by, repeatable);
@@ -262,11 +263,13 @@ pub(super) fn refused(error: InsertUserError) -> Fault {
     match error {
         InsertUserError::UsernameTaken => taken("USERNAME_TAKEN", "username"),
         InsertUserError::EmailTaken => taken("EMAIL_TAKEN", "email address"),
+        // Only of an account of an identity provider.
+        InsertUserError::ProviderTaken => Fault::internal(error),
         InsertUserError::Store(error) => error.into(),
     }
 }
 
-fn user_actor(user: &User) -> Actor {
+pub(super) fn user_actor(user: &User) -> Actor {
     Actor::User {
         id: user.id.0,
         username: user.username.to_string(),

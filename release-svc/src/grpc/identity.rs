@@ -9,8 +9,9 @@ use slipway_proto::{
         ConfirmEmailResponse, CreateAccountRequest, CreateAccountResponse, CreateTokenRequest,
         CreateTokenResponse, EndAllSessionsRequest, EndAllSessionsResponse, EndSessionRequest,
         EndSessionResponse, ExchangeSessionRequest, ExchangeSessionResponse, ExchangeTokenRequest,
-        ExchangeTokenResponse, GetAccountRequest, GetAccountResponse, GetJwksRequest,
-        GetJwksResponse, GetMeRequest, GetMeResponse, IssueLinkSecretRequest,
+        ExchangeTokenResponse, FinishProviderSignInRequest, FinishProviderSignInResponse,
+        GetAccountRequest, GetAccountResponse, GetJwksRequest, GetJwksResponse, GetMeRequest,
+        GetMeResponse, GetSignInOptionsRequest, GetSignInOptionsResponse, IssueLinkSecretRequest,
         IssueLinkSecretResponse, ListAccountsRequest, ListAccountsResponse, ListSessionsRequest,
         ListSessionsResponse, ListTokensRequest, ListTokensResponse, ListUsersRequest,
         ListUsersResponse, LoginRequest, LoginResponse, LogoutRequest, LogoutResponse,
@@ -18,9 +19,10 @@ use slipway_proto::{
         RequestPasswordResetRequest, RequestPasswordResetResponse, ResetPasswordRequest,
         ResetPasswordResponse, ResolveUsersRequest, ResolveUsersResponse, RevokeTokenRequest,
         RevokeTokenResponse, SendAccountLinkRequest, SendAccountLinkResponse,
-        StartBrowserSessionRequest, StartBrowserSessionResponse, UpdateAccountRequest,
-        UpdateAccountResponse, UpdateMeRequest, UpdateMeResponse, WatchEndedSessionsRequest,
-        WatchEndedSessionsResponse, identity_service_server::IdentityService,
+        StartBrowserSessionRequest, StartBrowserSessionResponse, StartProviderSignInRequest,
+        StartProviderSignInResponse, UpdateAccountRequest, UpdateAccountResponse, UpdateMeRequest,
+        UpdateMeResponse, WatchEndedSessionsRequest, WatchEndedSessionsResponse,
+        identity_service_server::IdentityService,
     },
     time::{from_proto, to_proto},
 };
@@ -170,6 +172,45 @@ impl IdentityService for Identity {
             secret: started.cookie,
             expires_at: Some(to_proto(started.session.expires_at)),
             user: Some(translate::own_user(&started.user)),
+        }))
+    }
+
+    async fn get_sign_in_options(
+        &self,
+        _request: Request<GetSignInOptionsRequest>,
+    ) -> Result<Response<GetSignInOptionsResponse>, Status> {
+        Ok(Response::new(GetSignInOptionsResponse {
+            passwords: self.accounts.has_passwords(),
+            provider: self.accounts.provider.as_deref().map(translate::provider),
+        }))
+    }
+
+    async fn start_provider_sign_in(
+        &self,
+        request: Request<StartProviderSignInRequest>,
+    ) -> Result<Response<StartProviderSignInResponse>, Status> {
+        let StartProviderSignInRequest { next } = request.into_inner();
+        let started = self.accounts.start_provider_sign_in(next).await?;
+        Ok(Response::new(StartProviderSignInResponse {
+            authorization_url: started.authorization_url,
+            secret: started.cookie,
+            expires_at: Some(to_proto(started.flow.expires_at)),
+        }))
+    }
+
+    async fn finish_provider_sign_in(
+        &self,
+        request: Request<FinishProviderSignInRequest>,
+    ) -> Result<Response<FinishProviderSignInResponse>, Status> {
+        let place = place(&request);
+        let returned = translate::returned(request.into_inner(), place);
+        let finished = self.accounts.finish_provider_sign_in(returned).await;
+        let (started, next) = finished?;
+        Ok(Response::new(FinishProviderSignInResponse {
+            secret: started.cookie,
+            expires_at: Some(to_proto(started.session.expires_at)),
+            user: Some(translate::own_user(&started.user)),
+            next,
         }))
     }
 

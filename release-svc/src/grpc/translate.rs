@@ -10,12 +10,14 @@ use slipway_rpc::{
 use uuid::Uuid;
 
 use crate::{
+    accounts::Returned,
     identity::{DisplayName, User, UserRef, UserState, links::Purpose},
+    provider::{BroughtBack, Provider},
     release::{
         Blocker, PlacedTask, Priority, Readiness, Recurrence, Release, ReleaseState, RemindBefore,
         TaskState,
     },
-    sessions::{Session, SessionKind, SignedIn, secret::Secret},
+    sessions::{Place, Session, SessionKind, SignedIn, secret::Secret},
     store::ReleaseSummary,
 };
 
@@ -61,6 +63,29 @@ pub(super) fn account(user: &User, open_tasks: Option<u32>) -> identity::Account
         user: Some(own_user(user)),
         state: state.into(),
         open_tasks,
+    }
+}
+
+/// The identity provider as people see it.
+pub(super) fn provider(provider: &Provider) -> identity::IdentityProvider {
+    identity::IdentityProvider {
+        name: provider.config().name.clone(),
+        available: provider.is_available(),
+        sign_out_url: provider.sign_out_url().map_or_else(String::new, Into::into),
+    }
+}
+
+/// A browser that comes back from the identity provider.
+pub(super) fn returned(message: identity::FinishProviderSignInRequest, place: Place) -> Returned {
+    Returned {
+        cookie: message.secret,
+        state: message.state,
+        brought: BroughtBack {
+            code: message.code,
+            issuer: message.issuer,
+            error: message.error,
+        },
+        place,
     }
 }
 

@@ -16,7 +16,10 @@ use slipway_rpc::access::Role;
 use slipway_runtime::typed_id;
 
 use self::links::Link;
-use crate::sessions::{EndReason, Session, SessionId};
+use crate::{
+    provider::person::Subject,
+    sessions::{EndReason, Session, SessionId},
+};
 pub use credentials::{DisplayName, Email, Username};
 pub use new_password::NewPassword;
 
@@ -129,7 +132,7 @@ impl By {
     }
 }
 
-/// An account with the hash of its password.
+/// An account, with what proves that somebody is its owner.
 #[derive(Clone, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Account {
@@ -140,6 +143,9 @@ pub struct Account {
     pub revision: u64,
     /// Argon2id, in PHC format; `None` if nobody can sign in with a password.
     pub password_hash: Option<String>,
+    /// The user of an identity provider who is its owner. No two accounts have the same.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub provider: Option<Subject>,
     /// The sessions that ended with the last change that ends sessions.
     #[serde(default)]
     pub ended_sessions: Option<SessionsCut>,
@@ -192,8 +198,18 @@ impl Account {
             user,
             revision: first_revision(),
             password_hash,
+            provider: None,
             ended_sessions: None,
             links: Vec::new(),
+        }
+    }
+
+    /// A new account of a user of an identity provider, without a password.
+    #[must_use]
+    pub fn of_provider(user: User, subject: Subject) -> Self {
+        Self {
+            provider: Some(subject),
+            ..Self::new(user, None)
         }
     }
 

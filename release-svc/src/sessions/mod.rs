@@ -15,7 +15,7 @@
 mod feed;
 pub mod programs;
 pub mod secret;
-mod service;
+pub(crate) mod service;
 #[cfg(test)]
 mod tests;
 

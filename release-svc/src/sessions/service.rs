@@ -483,7 +483,7 @@ impl Sessions {
     }
 }
 
-pub(super) fn session_ended() -> Fault {
+pub(crate) fn session_ended() -> Fault {
     Fault::new(
         Kind::Unauthenticated,
         "SESSION_ENDED",

@@ -67,7 +67,7 @@ pub enum Administered {
     /// It is changed.
     Changed {
         /// The account before.
-        before: Account,
+        before: Box<Account>,
         /// The account after.
         after: Account,
     },
@@ -119,7 +119,12 @@ impl UserStore {
             }
             let write = Write::replace(&before, &after).with_events(&events);
             match self.documents.write(write).await? {
-                Ok(()) => return Ok(Administered::Changed { before, after }),
+                Ok(()) => {
+                    return Ok(Administered::Changed {
+                        before: Box::new(before),
+                        after,
+                    });
+                }
                 Err(Refusal::Revision) => back_off(attempt).await,
                 Err(Refusal::Taken(Some(index))) if index == EMAIL.name => {
                     return Ok(Administered::EmailTaken);

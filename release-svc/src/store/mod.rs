@@ -8,6 +8,7 @@
 //! | [`users`] | accounts |
 //! | [`admins`] | what admins change of accounts, and the guard of the last admin |
 //! | [`failures`] | failed sign-ins |
+//! | [`flows`] | sign-ins with an identity provider that have begun |
 //! | [`registrations`] | registrations per network address and hour |
 //! | [`sessions`] | sessions, and tokens for programs |
 //!
@@ -15,6 +16,7 @@
 
 mod admins;
 mod failures;
+mod flows;
 mod registrations;
 mod releases;
 mod sessions;
@@ -41,6 +43,7 @@ use slipway_store::{
 use self::{admins::AdminGuard, failures::Failures, registrations::Registrations};
 pub use self::{
     admins::Administered,
+    flows::FlowStore,
     releases::ReleaseStore,
     sessions::{SessionEnd, SessionStore},
     tasks::Conditions,
@@ -49,6 +52,7 @@ pub use self::{
 };
 use crate::{
     identity::{Account, UserId},
+    provider::flow::Flow,
     release::Release,
     sessions::Session,
 };
@@ -63,6 +67,7 @@ pub const COLLECTIONS: Schema = &[
     AdminGuard::COLLECTION,
     Failures::COLLECTION,
     Registrations::COLLECTION,
+    Flow::COLLECTION,
     Session::COLLECTION,
 ];
 
@@ -75,6 +80,8 @@ pub struct Stores {
     pub users: UserStore,
     /// Sessions.
     pub sessions: SessionStore,
+    /// Sign-ins with an identity provider that have begun.
+    pub flows: FlowStore,
     /// Receipts of commands.
     pub receipts: Arc<dyn ReceiptStore>,
     /// Events to be published.
@@ -109,6 +116,7 @@ impl Stores {
             releases: ReleaseStore::new(documents.clone()),
             users: UserStore::new(documents.clone()),
             sessions: SessionStore::new(documents.clone()),
+            flows: FlowStore::new(documents.clone()),
             receipts: documents.receipts(),
             outbox: documents.outbox(),
             check: Arc::new(documents),
@@ -151,6 +159,9 @@ pub enum InsertUserError {
     /// Another account has the email address.
     #[error("the email address is taken")]
     EmailTaken,
+    /// The user of the identity provider has an account.
+    #[error("the user of the identity provider has an account")]
+    ProviderTaken,
     /// The store failed.
     #[error(transparent)]
     Store(#[from] StoreError),

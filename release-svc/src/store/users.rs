@@ -8,12 +8,17 @@ use slipway_store::{Collection, Document, Documents, Entries, Index, Query, Refu
 use tokio::sync::Mutex;
 
 use super::{Commit, InsertUserError, StoreError};
-use crate::identity::{Account, User, UserId, UserState, credentials::key};
+use crate::{
+    identity::{Account, User, UserId, UserState, credentials::key},
+    provider::person::Subject,
+};
 
 /// Usernames are unique without regard to case.
 const USERNAME: Index = Index::unique("username");
 /// Email addresses are unique without regard to case.
 pub(super) const EMAIL: Index = Index::unique("email");
+/// A user of an identity provider has one account.
+const PROVIDER: Index = Index::unique("provider");
 /// Accounts by name: those that are not disabled under the empty key, the others under [`DISABLED`].
 const BY_NAME: Index = Index::list("by_name");
 /// The admins who can sign in.
@@ -29,7 +34,7 @@ const READS: u32 = 10;
 
 impl Document for Account {
     const COLLECTION: Collection =
-        Collection::new("accounts", 1, &[USERNAME, EMAIL, BY_NAME, ADMINS])
+        Collection::new("accounts", 1, &[USERNAME, EMAIL, PROVIDER, BY_NAME, ADMINS])
             .with_events()
             .with_receipts();
 
@@ -47,6 +52,9 @@ impl Document for Account {
         let name = self.user.username.key();
         entries.unique(&USERNAME, &name);
         entries.unique(&EMAIL, self.user.email.key());
+        if let Some(subject) = &self.provider {
+            entries.unique(&PROVIDER, subject.key());
+        }
         let key = match self.user.is_disabled() {
             true => DISABLED,
             false => "",
@@ -141,6 +149,9 @@ impl UserStore {
             Err(Refusal::Taken(Some(index))) if index == EMAIL.name => {
                 Err(InsertUserError::EmailTaken)
             }
+            Err(Refusal::Taken(Some(index))) if index == PROVIDER.name => {
+                Err(InsertUserError::ProviderTaken)
+            }
             Err(refusal) => Err(StoreError::from(refusal).into()),
         }
     }
@@ -191,6 +202,14 @@ impl UserStore {
         // A username cannot contain an @, an address must.
         let index = if login.contains('@') { EMAIL } else { USERNAME };
         self.documents.find(&index, key(login)).await
+    }
+
+    /// The account of a user of an identity provider.
+    ///
+    /// # Errors
+    /// If the database is unavailable.
+    pub async fn by_provider(&self, subject: &Subject) -> Result<Option<Account>, StoreError> {
+        self.documents.find(&PROVIDER, subject.key()).await
     }
 
     /// All of these users that exist, in no particular order.

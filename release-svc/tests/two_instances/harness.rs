@@ -12,7 +12,7 @@ use std::{
 use futures::future::join_all;
 use jiff::SignedDuration;
 use release_svc::{
-    Config, Dependencies, FirstAdmin, FirstPassword, RegistrationRules, Stores,
+    Config, Dependencies, FirstAdmin, FirstPassword, Passwords, RegistrationRules, Stores,
     identity::{Email, NewPassword, Username},
     release::StaleRule,
 };
@@ -99,6 +99,8 @@ async fn instance(
             per_hour: NonZeroU32::new(1000).unwrap(),
             anybody_as_admin: false,
         },
+        passwords: Passwords::Everybody,
+        provider: None,
     };
     let password = NewPassword::new(PASSWORD, "admin", "admin@localhost").unwrap();
     let first_admin = FirstAdmin {

@@ -9,7 +9,10 @@ use std::{
 
 use http::HeaderValue;
 use notify_svc::notification::mail::{Address, Sender, SmtpUrl};
-use release_svc::identity::{Email, NewPassword, Username};
+use release_svc::{
+    identity::{Email, NewPassword, Username},
+    provider::{Issuer, person::ClaimPath},
+};
 use slipway_mongo as mongo;
 use slipway_rpc::{
     grpc::{Origins, TlsError},
@@ -17,7 +20,7 @@ use slipway_rpc::{
 };
 use slipway_runtime::{
     telemetry::logs,
-    text::{alternatives, is_blank},
+    text::{alternatives, check_line, is_blank},
 };
 use tonic::transport::Uri;
 use url::Url;
@@ -257,6 +260,49 @@ fn origin(text: &str) -> Option<HeaderValue> {
     let url = Url::parse(text).ok()?;
     let is_web = matches!(url.scheme(), "http" | "https");
     (is_web && url.origin().ascii_serialization() == text).then(|| text.parse().ok())?
+}
+
+/// Others could read and change what is sent over http.
+pub(super) fn issuer() -> Format<Issuer> {
+    let expects = "an https URL without a user, a query or a fragment, such as \
+                   https://id.example.com/realms/slipway; http is for localhost only";
+    Format::new(expects, |text| text.parse().ok())
+}
+
+pub(super) fn scopes() -> Format<Vec<String>> {
+    let expects = "scopes separated by single spaces, such as profile email";
+    Format::new(expects, |text| {
+        let is_scope =
+            |scope: &str| !scope.is_empty() && scope.bytes().all(|byte| byte.is_ascii_graphic());
+        let scopes: Vec<_> = text.split(' ').map(str::to_owned).collect();
+        scopes.iter().all(|scope| is_scope(scope)).then_some(scopes)
+    })
+}
+
+pub(super) fn claim_path() -> Format<ClaimPath> {
+    let expects = "the name of a claim, with dots between the names of nested ones as in \
+                   realm_access.roles, or a JSON pointer";
+    Format::new(expects, |text| text.parse().ok())
+}
+
+/// Texts without commas.
+pub(super) fn texts() -> Format<Vec<String>> {
+    Format::new("texts separated by commas", |text| {
+        let texts = text.split(',').map(str::trim);
+        texts
+            .map(|text| (!is_blank(text)).then(|| text.to_owned()))
+            .collect()
+    })
+}
+
+/// What a button says.
+pub(super) fn label() -> Format<String> {
+    const LONGEST: usize = 60;
+    let expects = format!("one line of at most {LONGEST} characters");
+    Format::new(expects, |text| {
+        let fits = !is_blank(text) && text.chars().count() <= LONGEST;
+        (fits && check_line(text).is_ok()).then(|| text.to_owned())
+    })
 }
 
 pub(super) fn otlp_url() -> Format<String> {

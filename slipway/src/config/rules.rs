@@ -111,7 +111,9 @@ impl Reader<'_> {
         self.check_smtp(values);
         self.check_admin(values);
         self.check_registration(values);
+        self.check_provider(values);
         if let Some(role) = role {
+            self.check_redirects(role);
             self.check_services(role);
             self.check_signing_keys(values, role);
             self.check_listeners(values, role);
@@ -136,6 +138,45 @@ impl Reader<'_> {
         if closed && values.allow_admin_registration == Some(true) {
             let message = "contradicts registration = closed";
             self.problem(&KEYS.allow_admin_registration, message);
+        }
+    }
+
+    /// What sign-in with an identity provider needs.
+    fn check_provider(&mut self, values: &Values) {
+        let issuer = &KEYS.oidc_issuer;
+        let is_set = self.layers.sets(issuer);
+        if is_set && !self.layers.sets(&KEYS.oidc_client_id) {
+            let message = "must be set when oidc_issuer is";
+            self.problem(&KEYS.oidc_client_id, message);
+        }
+        let others = [
+            &KEYS.oidc_client_id,
+            &KEYS.oidc_client_secret,
+            &KEYS.oidc_ca_file,
+            &KEYS.oidc_role_claim,
+        ];
+        let other = others.into_iter().find(|key| self.layers.sets(key));
+        if let Some(other) = other.filter(|_| !is_set) {
+            self.problem(issuer, format!("must be set when {} is", other.name));
+        }
+        if self.layers.sets(&KEYS.oidc_admin_role) && !self.layers.sets(&KEYS.oidc_role_claim) {
+            let message = "must be set when oidc_admin_role is";
+            self.problem(&KEYS.oidc_role_claim, message);
+        }
+        if values.passwords == Some(false) && !is_set {
+            let message = "must be on without oidc_issuer: only one person could sign in";
+            self.problem(&KEYS.passwords, message);
+        }
+    }
+
+    /// Another process serves HTTP, so the release service cannot know where the provider sends
+    /// browsers back to.
+    fn check_redirects(&mut self, role: Role) {
+        let is_needed = role == Role::Release && self.layers.sets(&KEYS.oidc_issuer);
+        if is_needed && !self.layers.sets(&KEYS.public_url) {
+            let message = "must be set for the release role when oidc_issuer is \
+                           (SLIPWAY_PUBLIC_URL)";
+            self.problem(&KEYS.public_url, message);
         }
     }
 

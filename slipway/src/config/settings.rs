@@ -10,7 +10,10 @@ use notify_svc::notification::{
     gathering::LONGEST_WINDOW,
     mail::{Sender, SmtpUrl},
 };
-use release_svc::identity::{Email, Username};
+use release_svc::{
+    identity::{Email, Username},
+    provider::{Issuer, person::ClaimPath},
+};
 use slipway_bus::{embedded, security::Mechanism};
 use slipway_rpc::{
     grpc::{Authorities, Origins},
@@ -49,6 +52,8 @@ const RELEASE: &[Role] = &[Role::Release];
 const CHAT: &[Role] = &[Role::Chat];
 const NOTIFY: &[Role] = &[Role::Notify];
 const GATEWAY_NOTIFY: &[Role] = &[Role::Gateway, Role::Notify];
+/// Those that send people to pages of Slipway.
+const WITH_LINKS: &[Role] = &[Role::Gateway, Role::Release, Role::Notify];
 /// Those that call the release service.
 const CALL_RELEASE: &[Role] = &[Role::Gateway, Role::Forum, Role::Chat, Role::Notify];
 /// Those that call the notification service: all report incidents to it.
@@ -214,6 +219,46 @@ keys! {
     /// Whether anybody can register as an administrator; only for demonstrations
     allow_admin_registration: bool = default("false"), format::boolean(), RELEASE;
 
+    /// URL by which the identity provider (OpenID Connect) calls itself; with it, people sign in
+    /// there
+    oidc_issuer: Issuer = unset("no identity provider", "https://id.example.com/realms/slipway"),
+        format::issuer(), RELEASE;
+
+    /// Name by which the identity provider knows Slipway
+    oidc_client_id: String = unset("no identity provider", "slipway"),
+        format::text("the id of a client"), RELEASE;
+
+    /// Secret with which Slipway signs in to the identity provider
+    oidc_client_secret: Secret = unset("a public client", "a random text"),
+        format::password(), RELEASE, secret;
+
+    /// PEM file with the CA certificates that the identity provider's certificate is verified with
+    oidc_ca_file: PemFile<Authorities> = unset("the system's root CAs", "tls/ca.pem"),
+        format::pem(Authorities::from_pem), RELEASE;
+
+    /// What the identity provider is asked for, in addition to `openid`
+    oidc_scopes: Vec<String> = default("profile email"), format::scopes(), RELEASE;
+
+    /// Claim of the identity provider that decides at every sign-in whether somebody is an
+    /// administrator
+    oidc_role_claim: ClaimPath = unset("administrators change roles", "realm_access.roles"),
+        format::claim_path(), RELEASE;
+
+    /// Values of that claim that make somebody an administrator
+    oidc_admin_role: Vec<String> = default("slipway-admin"), format::texts(), RELEASE;
+
+    /// What people call the identity provider, on the button of the sign-in page
+    oidc_name: String = default("your company account"), format::label(), RELEASE;
+
+    /// Whether everybody can sign in with a password, or only one administrator, who gets in while
+    /// the identity provider is away
+    passwords: bool = default("on"), format::choice([("on", true), ("break-glass", false)]),
+        RELEASE;
+
+    /// User name of that administrator
+    break_glass_admin: Username = unset("the value of admin_username", "admin"),
+        format::username(), RELEASE;
+
     /// PEM file with the keys that sign and verify tokens
     jwt_key_file: PathBuf = unset("generated in the data directory", "/run/secrets/slipway-jwt.pem"),
         format::path(), RELEASE;
@@ -266,10 +311,10 @@ keys! {
     webhook_secret: Secret = unset("tokens for programs only", "at-least-sixteen-characters"),
         format::bearer_token(16), GATEWAY, secret;
 
-    /// URL where users reach Slipway: links in mails begin with it, and with https the session
-    /// cookie is Secure
+    /// URL where users reach Slipway: links in mails begin with it, the identity provider sends
+    /// browsers there, and with https the session cookie is Secure
     public_url: String = unset("the address of the HTTP listener", "https://slipway.example.com"),
-        format::public_url(), GATEWAY_NOTIFY;
+        format::public_url(), WITH_LINKS;
 
     /// URL of Ollama, whose model answers questions
     ollama_url: String = unset("the built-in assistant", "http://127.0.0.1:11434"),

@@ -11,7 +11,9 @@ use notify_svc::notification::{
     mail::{FileMailer, SharedMailer, SmtpMailer},
 };
 use release_svc::{
-    FirstAdmin, FirstPassword, KnownAccounts, RegistrationRules, release::StaleRule,
+    FirstAdmin, FirstPassword, KnownAccounts, Passwords, RegistrationRules,
+    provider::{ProviderConfig, person::RoleRule},
+    release::StaleRule,
 };
 use slipway_bus::SharedBus;
 use slipway_rpc::{
@@ -54,6 +56,14 @@ impl Shared<'_> {
                 per_hour: settings.registration_rate,
                 anybody_as_admin: settings.allow_admin_registration,
             },
+            passwords: match settings.passwords {
+                true => Passwords::Everybody,
+                false => {
+                    let name = settings.break_glass_admin.as_ref();
+                    Passwords::Only(name.unwrap_or(&settings.admin_username).clone())
+                }
+            },
+            provider: self.provider(),
         };
         let password = settings.admin_password();
         let password =
@@ -83,6 +93,27 @@ impl Shared<'_> {
             health: self.life.health.clone(),
         };
         Ok((config.build(first_admin, dependencies).await?, accounts))
+    }
+
+    /// The identity provider, if one is configured.
+    fn provider(&self) -> Option<ProviderConfig> {
+        let settings = self.settings;
+        let secret = settings.oidc_client_secret.as_ref();
+        let roles = settings.oidc_role_claim.clone().map(|claim| RoleRule {
+            claim,
+            admins: settings.oidc_admin_role.clone(),
+        });
+        let authorities = settings.oidc_ca_file.as_ref();
+        Some(ProviderConfig {
+            issuer: settings.oidc_issuer.clone()?,
+            client_id: settings.oidc_client_id.clone()?,
+            client_secret: secret.map(|secret| secret.expose().to_owned()),
+            scopes: settings.oidc_scopes.clone(),
+            roles,
+            name: settings.oidc_name.clone(),
+            authorities: authorities.map(|file| file.value().pem().to_vec()),
+            public_url: self.public_url.clone(),
+        })
     }
 
     pub(super) async fn forum_routes(

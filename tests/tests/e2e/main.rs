@@ -26,6 +26,7 @@ mod main_job;
 mod monitoring;
 mod pages;
 mod poison;
+mod provider;
 mod rates;
 mod recurring;
 mod replicas;

@@ -23,7 +23,7 @@ use crate::{
         sign_in as page,
     },
     place::local,
-    times::read,
+    times::left,
 };
 
 pub(super) async fn sign_in(sent: Sent) -> Response {
@@ -38,7 +38,16 @@ pub(super) async fn sign_in(sent: Sent) -> Response {
             };
             ([(SET_COOKIE, cookie)], response).into_response()
         }
-        Err(fault) => page::sign_in(status(&fault), next, &name, Some(&fault), draft.as_ref()),
+        Err(fault) => {
+            let again = page::SignIn {
+                status: status(&fault),
+                next,
+                name: &name,
+                fault: Some(&fault),
+                draft: draft.as_ref(),
+            };
+            page::sign_in(&sent.web, &sent.visitor.outbound, again).await
+        }
     }
 }
 
@@ -73,15 +82,12 @@ async fn start(sent: &Sent, login: &str) -> Result<(HeaderValue, String), Fault>
         .start_browser_session(request)
         .await?;
     let session = answer.into_inner();
-    let end = read(session.expires_at.as_ref());
-    let end = end.ok_or_else(|| Fault::internal("a session without an end"))?;
-    let left = end.duration_since(sent.web.clock.now());
-    let left = Duration::try_from(left).unwrap_or_default();
     // Nobody would find the session that this browser had until now. The new one counts anyway.
     if let Err(Fault { code, .. }) = end_own(sent).await {
         tracing::warn!(code = %code, "the earlier session of a browser has not ended");
     }
-    let cookie = sent.web.cookies.set(&session.secret, left)?;
+    let age = left(session.expires_at.as_ref(), sent.web.clock.now())?;
+    let cookie = sent.web.cookies.set(&session.secret, age)?;
     Ok((cookie, session.user.unwrap_or_default().username))
 }
 

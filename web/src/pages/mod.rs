@@ -32,6 +32,7 @@ use slipway_proto::{
 use slipway_rpc::error::{Fault, Kind};
 use uuid::Uuid;
 
+use self::sign_in::SignIn;
 use crate::{
     Visitor, Web,
     answer::{self, redirect, refusal_of, status, to_copy},
@@ -91,7 +92,10 @@ pub(crate) async fn show(State(web): State<Arc<Web>>, visitor: Visitor, uri: Uri
             let next = local(query.get("next"));
             match uri.path() {
                 "/sign-up" => sign_in::sign_up(StatusCode::OK, &Fields::default(), None),
-                _ => sign_in::sign_in(StatusCode::OK, next, "", None, None),
+                _ => {
+                    let first = SignIn::to(StatusCode::OK, next);
+                    sign_in::sign_in(&web, &visitor.outbound, first).await
+                }
             }
         }
         (false, false) if address == "/" => redirect("/sign-in"),
@@ -116,8 +120,12 @@ pub(crate) async fn at(
         .is_some_and(|fault| fault.kind == Kind::Unauthenticated);
     let Some(user) = visitor.user.filter(|_| !expired) else {
         let draft = again.as_ref().and_then(sign_in::Draft::of);
-        let status = StatusCode::UNAUTHORIZED;
-        return sign_in::sign_in(status, address, "", refused.as_ref(), draft.as_ref());
+        let again = SignIn {
+            fault: refused.as_ref(),
+            draft: draft.as_ref(),
+            ..SignIn::to(StatusCode::UNAUTHORIZED, address)
+        };
+        return sign_in::sign_in(&web, &visitor.outbound, again).await;
     };
     let mut visit = Visit::to(address, web, user, visitor.outbound);
     if let Some(again) = again {
@@ -140,7 +148,11 @@ pub(crate) async fn at(
             }
         }
         Err(fault) if fault.kind == Kind::Unauthenticated => {
-            sign_in::sign_in(StatusCode::UNAUTHORIZED, address, "", Some(&fault), None)
+            let again = SignIn {
+                fault: Some(&fault),
+                ..SignIn::to(StatusCode::UNAUTHORIZED, address)
+            };
+            sign_in::sign_in(visit.web(), visit.outbound(), again).await
         }
         // What was asked for matters more than where it was asked.
         Err(fault) => refusal_of(refused.as_ref().unwrap_or(&fault), &visit.typed_fields()),

@@ -8,7 +8,7 @@ use slipway_proto::identity::v1::{
 use slipway_proto::notify::v1::GetPreferencesRequest;
 use slipway_rpc::error::Fault;
 
-use super::Page;
+use super::{Page, sign_in::options};
 use crate::{
     parts::{Input, button, input, more, person},
     times::{read, when},
@@ -66,7 +66,9 @@ pub(super) async fn page(visit: &Visit) -> Result<Page, Fault> {
         Ok(answer.into_inner().tokens)
     };
     let zone = async { Ok(zone.await) };
-    let (own, zone, sessions, tokens) = tokio::try_join!(me, zone, sessions, tokens)?;
+    let options = async { Ok(options(visit.web(), visit.outbound()).await) };
+    let (own, zone, sessions, tokens, options) =
+        tokio::try_join!(me, zone, sessions, tokens, options)?;
     let me = own.user.clone().unwrap_or_default();
     Page::new(
         "Profile",
@@ -79,6 +81,7 @@ pub(super) async fn page(visit: &Visit) -> Result<Page, Fault> {
             }
             (personal(visit, &me, own.revision, zone.as_deref()))
             (email(visit, &me, &own.pending_email))
+            @if options.passwords || visit.is_again(PASSWORD) {
             details.card open[visit.is_again(PASSWORD)] {
                 summary { "Change the password" }
                 (visit.form(PASSWORD, "stack", &html! {
@@ -101,6 +104,7 @@ pub(super) async fn page(visit: &Visit) -> Result<Page, Fault> {
                     p.hint { "All your other sessions end." }
                     (button("Change the password", "main"))
                 }))
+            }
             }
             section {
                 h2 #tokens { "Tokens for programs" }

@@ -1,15 +1,21 @@
 //! The pages for those who are not signed in.
 
 use axum::response::Response;
+use form_urlencoded::byte_serialize;
 use http::StatusCode;
 use maud::{Markup, html};
-use slipway_rpc::error::Fault;
+use slipway_proto::identity::v1::{
+    GetSignInOptionsRequest, GetSignInOptionsResponse, IdentityProvider,
+};
+use slipway_rpc::{error::Fault, grpc::Outbound};
 
 use crate::{
+    Web,
     answer::{self, page},
     fields::{Fields, label},
     layout::bare,
     parts::{Input, area, button, input, person, refused},
+    provider::START,
     visit::Again,
 };
 
@@ -100,24 +106,103 @@ pub(crate) fn send_again(next: &str, username: &str, draft: &Draft) -> Response 
     page(StatusCode::OK, bare("Signed in again", &content))
 }
 
-/// The page to sign in, which leads to the address `next`.
-pub(crate) fn sign_in(
-    status: StatusCode,
-    next: &str,
-    name: &str,
-    fault: Option<&Fault>,
-    draft: Option<&Draft>,
-) -> Response {
+/// A visit to the page to sign in.
+pub(crate) struct SignIn<'a> {
+    /// The status of the page.
+    pub(crate) status: StatusCode,
+    /// Where it leads.
+    pub(crate) next: &'a str,
+    /// The name that was typed.
+    pub(crate) name: &'a str,
+    /// Why it is shown.
+    pub(crate) fault: Option<&'a Fault>,
+    /// A form that is to be sent afterwards.
+    pub(crate) draft: Option<&'a Draft>,
+}
+
+impl<'a> SignIn<'a> {
+    /// A visit that leads to `next`.
+    pub(crate) fn to(status: StatusCode, next: &'a str) -> Self {
+        Self {
+            status,
+            next,
+            name: "",
+            fault: None,
+            draft: None,
+        }
+    }
+}
+
+/// How people can sign in. While nobody knows, with a password: that form says why it fails.
+pub(super) async fn options(web: &Web, outbound: &Outbound) -> GetSignInOptionsResponse {
+    let request = outbound.request(GetSignInOptionsRequest {});
+    let identity = web.services.identity.clone();
+    let answer = { identity }.get_sign_in_options(request).await;
+    answer.map_or_else(
+        |_| GetSignInOptionsResponse {
+            passwords: true,
+            provider: None,
+        },
+        tonic::Response::into_inner,
+    )
+}
+
+/// The page to sign in.
+pub(crate) async fn sign_in(web: &Web, outbound: &Outbound, visit: SignIn<'_>) -> Response {
+    let options = options(web, outbound).await;
+    let form = form(&visit);
     let content = html! {
-        (refused(fault))
+        (refused(visit.fault))
         h1 { "Sign in" }
+        @if let Some(provider) = &options.provider { (way_to(provider, visit.next)) }
+        @if options.passwords {
+            (form)
+            p { "No account yet? " a href="/sign-up" { "Create one" } "." }
+            p.hint {
+                "Whoever started this server has the account “admin”. Its password was printed at the first start."
+            }
+        } @else {
+            details open[visit.fault.is_some()] {
+                summary { "Sign in with a password, as the administrator who may" }
+                (form)
+            }
+        }
+    };
+    shown(visit.status, visit.fault, "Sign in", &content)
+}
+
+/// The way to the identity provider.
+fn way_to(provider: &IdentityProvider, next: &str) -> Markup {
+    let next: String = byte_serialize(next.as_bytes()).collect();
+    html! {
+        section.card {
+            @if provider.available {
+                p { a.button href={ (START) "?next=" (next) } { "Sign in with " bdi { (provider.name) } } }
+            } @else {
+                p role="status" {
+                    bdi { (provider.name) } " cannot be reached at the moment. "
+                    a href={ (START) "?next=" (next) } { "Try it nevertheless" } "."
+                }
+            }
+            @if !provider.sign_out_url.is_empty() {
+                p.hint {
+                    "Somebody else is signed in there? "
+                    a href=(provider.sign_out_url) { "Sign out of " bdi { (provider.name) } } "."
+                }
+            }
+        }
+    }
+}
+
+fn form(visit: &SignIn<'_>) -> Markup {
+    html! {
         form.card method="post" action="/ui/sign-in" {
-            input type="hidden" name="next" value=(next);
-            @if let Some(draft) = draft { (draft.hidden()) }
+            input type="hidden" name="next" value=(visit.next);
+            @if let Some(draft) = visit.draft { (draft.hidden()) }
             (input(&Input {
                 label: "Username or email address",
                 name: "name",
-                value: name,
+                value: visit.name,
                 autocomplete: "username",
                 ..Input::default()
             }))
@@ -131,12 +216,7 @@ pub(crate) fn sign_in(
             (button("Sign in", "main"))
         }
         p { a href="/password/forgot" { "Forgotten your password?" } }
-        p { "No account yet? " a href="/sign-up" { "Create one" } "." }
-        p.hint {
-            "Whoever started this server has the account “admin”. Its password was printed at the first start."
-        }
-    };
-    shown(status, fault, "Sign in", &content)
+    }
 }
 
 /// The page to create an account.

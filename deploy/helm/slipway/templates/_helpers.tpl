@@ -36,6 +36,7 @@ helm.sh/chart: {{ printf "%s-%s" .Chart.Name .Chart.Version }}
 {{- if eq $role "release" }}
   {{- $_ := set $found "JWT_KEY_FILE" $keys.jwtKey }}
   {{- if $keys.adminPassword }}{{ $_ := set $found "ADMIN_PASSWORD_FILE" $keys.adminPassword }}{{ end }}
+  {{- if $keys.oidcClientSecret }}{{ $_ := set $found "OIDC_CLIENT_SECRET_FILE" $keys.oidcClientSecret }}{{ end }}
 {{- end }}
 {{- if and (eq $role "notify") $keys.smtpUrl }}{{ $_ := set $found "SMTP_URL_FILE" $keys.smtpUrl }}{{ end }}
 {{- if and (eq $role "gateway") $keys.webhookSecret }}{{ $_ := set $found "WEBHOOK_SECRET_FILE" $keys.webhookSecret }}{{ end }}
@@ -63,7 +64,7 @@ helm.sh/chart: {{ printf "%s-%s" .Chart.Name .Chart.Version }}
     {{- $_ := set $env "KAFKA_SASL_PASSWORD_FILE" "/run/kafka-user/password" }}
   {{- end }}{{ end }}
 {{- end }}
-{{- if and (has $role (list "gateway" "notify")) $root.Values.publicUrl }}{{ $_ := set $env "PUBLIC_URL" $root.Values.publicUrl }}{{ end }}
+{{- if and (has $role (list "gateway" "release" "notify")) $root.Values.publicUrl }}{{ $_ := set $env "PUBLIC_URL" $root.Values.publicUrl }}{{ end }}
 {{- if and (eq $role "gateway") $root.Values.ingress.enabled }}{{ $_ := set $env "TRUSTED_PROXIES" $root.Values.ingress.trustedProxies }}{{ end }}
 {{- if $root.Values.tls.secret }}
   {{- range $key, $file := dict "TLS_CA_FILE" "ca.crt" "TLS_CERT_FILE" "tls.crt" "TLS_KEY_FILE" "tls.key" "TLS_CLIENT_CA_FILE" "ca.crt" }}

@@ -278,6 +278,33 @@ answers! { IdentityService:
         user: Some(user()),
     };
 
+    async fn get_sign_in_options(
+        &self,
+        request: Request<GetSignInOptionsRequest>,
+    ) -> Result<Response<GetSignInOptionsResponse>, Status> {
+        let options = GetSignInOptionsResponse {
+            passwords: true,
+            provider: None,
+        };
+        self.answer(request, options).await
+    }
+
+    async fn start_provider_sign_in(
+        &self,
+        request: Request<StartProviderSignInRequest>,
+    ) -> Result<Response<StartProviderSignInResponse>, Status> {
+        self.answer(request, StartProviderSignInResponse::default())
+            .await
+    }
+
+    async fn finish_provider_sign_in(
+        &self,
+        request: Request<FinishProviderSignInRequest>,
+    ) -> Result<Response<FinishProviderSignInResponse>, Status> {
+        self.answer(request, FinishProviderSignInResponse::default())
+            .await
+    }
+
     async fn exchange_session(
         &self,
         request: Request<ExchangeSessionRequest>,

@@ -241,13 +241,16 @@ mod tests {
                 "ConfirmEmail",
                 "ExchangeSession",
                 "ExchangeToken",
+                "FinishProviderSignIn",
                 "GetJwks",
+                "GetSignInOptions",
                 "Login",
                 "RefreshSession",
                 "Register",
                 "RequestPasswordReset",
                 "ResetPassword",
                 "StartBrowserSession",
+                "StartProviderSignIn",
             ]
         );
     }

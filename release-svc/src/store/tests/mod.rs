@@ -4,6 +4,7 @@
 
 mod assigned;
 mod lists;
+mod provider;
 mod receipts;
 mod releases;
 mod sessions;
@@ -46,6 +47,10 @@ slipway_store::on_each! {
         a_long_release_is_listed_like_any_other;
     lists:
         releases_are_listed_newest_first_by_state;
+    provider:
+        of_concurrent_first_sign_ins_of_one_user_one_creates_an_account
+        of_concurrent_ends_of_one_sign_in_one_gets_it
+        sign_ins_that_nobody_finished_are_purged;
     receipts:
         a_receipt_is_stored_with_its_change_once
         an_expired_receipt_makes_room;

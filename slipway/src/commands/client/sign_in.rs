@@ -104,7 +104,7 @@ pub async fn sign_in(args: &ClientArgs, layers: &Layers) -> anyhow::Result<(Clie
         return Err(UsageError(text.into()).into());
     }
     if token.is_none() && args.username.is_none() {
-        return Ok(resume(args).await?);
+        return resume(args).await;
     }
     let mut client = Client::new(base_url(args.url.as_deref(), layers)?)?;
     let tokens = client.tokens.get_mut();

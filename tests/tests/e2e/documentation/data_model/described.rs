@@ -134,6 +134,8 @@ pub(super) const COLLECTIONS: &[Described] = &[
             ("user.displayName", Text, None),
             ("revision", Number, None),
             ("passwordHash", Text, None),
+            ("provider.issuer", Text, Unique("provider")),
+            ("provider.subject", Text, Unique("provider")),
             ("endedSessions.before", Time, None),
             ("links[].id", Uuid, None),
             ("links[].purpose", Text, None),
@@ -144,6 +146,10 @@ pub(super) const COLLECTIONS: &[Described] = &[
         keys: &[
             ("username", "the username in lower case"),
             ("email", "the email address in lower case"),
+            (
+                "provider",
+                "the issuer and the subject of the identity provider, if the account has one",
+            ),
             (
                 "by_name",
                 "empty, or `disabled` for disabled accounts; by username",
@@ -176,6 +182,18 @@ pub(super) const COLLECTIONS: &[Described] = &[
             ("count", Number, None),
         ],
         keys: &[("by_hour", "empty; by hour")],
+    },
+    Described {
+        of: (RELEASE, "provider_sign_ins"),
+        what: "A sign-in with the identity provider that has begun. It has digests only.",
+        kept: "until the browser comes back, and at most for 10 minutes.",
+        fields: &[
+            ("id", Text, Id),
+            ("browser", Text, None),
+            ("next", Text, None),
+            ("expiresAt", Time, None),
+        ],
+        keys: &[("by_expiry", "empty; by the time when it expires")],
     },
     Described {
         of: SIGN_INS,
