@@ -35,6 +35,7 @@ async fn registering_signs_in() {
             "user": {
                 "id": ADA,
                 "username": "ada",
+                "displayName": "Ada Lovelace",
                 "email": "ada@example.org",
                 "role": "DEVELOPER",
                 "createdAt": "2026-03-01T10:00:00Z",
@@ -144,7 +145,7 @@ async fn users_are_listed_without_their_addresses() {
     assert_eq!(
         answer.json(),
         json!({
-            "items": [{"id": ADA, "username": "ada", "role": "DEVELOPER"}],
+            "items": [{"id": ADA, "username": "ada", "displayName": "Ada Lovelace", "role": "DEVELOPER"}],
             "nextCursor": "next",
         })
     );

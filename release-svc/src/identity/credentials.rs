@@ -277,9 +277,9 @@ mod tests {
         let name = |text: &str| new(text).unwrap().map(|name| name.to_string());
         assert_eq!(name(" Ada Lovelace "), Some("Ada Lovelace".to_owned()));
         assert_eq!(name("<b>Ada</b>").as_deref(), Some("<b>Ada</b>"));
-        assert_eq!((name(""), name("  ")), (None, None));
+        assert_eq!((name(""), name(" \u{200b} ")), (None, None));
         assert!(new(&"ä".repeat(80)).is_ok() && new(&"ä".repeat(81)).is_err());
-        for bad in ["Ada\r\nBcc: eve@x.org", "Ada\u{202e}", "\u{200b}", "a\tb"] {
+        for bad in ["Ada\r\nBcc: eve@x.org", "A\u{202e}da", "a\tb"] {
             assert!(new(bad).is_err(), "{bad:?}");
         }
     }

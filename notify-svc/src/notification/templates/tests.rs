@@ -96,6 +96,8 @@ fn html_in_names_stays_text() {
             "startedAt",
             "dueAt",
             "summary",
+            "username",
+            "email",
         ] {
             if let Some(value) = data.get_mut(field) {
                 *value = evil.into();
