@@ -275,13 +275,39 @@ impl Browser {
         bail!("{selector} cannot be reached: {}", self.text().await?)
     }
 
+    /// Clicks on what matches a selector, as soon as it is there.
+    ///
+    /// # Errors
+    /// If it cannot be clicked on.
+    pub async fn click(&self, selector: &str) -> anyhow::Result<()> {
+        // It may be replaced while it is looked for: the page follows what happens.
+        until(async || {
+            let found = self.driver.find(By::Css(selector)).await?;
+            Ok(found.click().await?)
+        })
+        .await
+    }
+
+    /// The same with what leads to another page.
+    ///
+    /// # Errors
+    /// If it cannot be clicked on, or leads nowhere.
+    pub async fn click_through(&self, selector: &str) -> anyhow::Result<()> {
+        self.leave(async || self.click(selector).await).await
+    }
+
     /// Presses the enter key, which leads to another page.
     ///
     /// # Errors
     /// If it does not.
     pub async fn enter(&self) -> anyhow::Result<()> {
+        self.leave(async || self.keys(Key::Enter).await).await
+    }
+
+    /// Does something that leads to another page, and waits for it.
+    async fn leave(&self, does: impl AsyncFnOnce() -> anyhow::Result<()>) -> anyhow::Result<()> {
         self.value("document.body.dataset.old = 1").await?;
-        self.keys(Key::Enter).await?;
+        does().await?;
         self.wait("document.body?.dataset.old === undefined && document.readyState === 'complete'")
             .await
     }

@@ -57,6 +57,7 @@ async fn main() -> anyhow::Result<()> {
         ("task", &*task),
         ("activity", "/activity"),
         ("assistant", "/assistant"),
+        ("overview", "/overview"),
     ];
     let others_of_developers = [
         ("releases", "/releases"),
@@ -65,7 +66,10 @@ async fn main() -> anyhow::Result<()> {
         ("profile", "/profile"),
         ("not-found", "/tasks/none"),
     ];
-    let of_admins = [("template", "/admin/templates/task.assigned")];
+    let of_admins = [
+        ("system", "/admin"),
+        ("template", "/admin/templates/task.assigned"),
+    ];
     let others_of_admins = [
         ("admin-release", &*release),
         ("admin-task", &*task),
@@ -76,6 +80,12 @@ async fn main() -> anyhow::Result<()> {
         ("all-notifications", "/admin/notifications"),
         ("accounts", "/admin/users"),
     ];
+    let public = [
+        ("sign-in", "/sign-in"),
+        ("sign-up", "/sign-up"),
+        ("forgot", "/password/forgot"),
+        ("invitation", "/invitation?token=none"),
+    ];
     let developer = scene.browser("branch-manager").await?;
     let admin = scene.browser("admin").await?;
     shoot(&developer, &arguments, &of_developers).await?;
@@ -84,10 +94,54 @@ async fn main() -> anyhow::Result<()> {
         shoot(&developer, &arguments, &others_of_developers).await?;
         shoot(&admin, &arguments, &others_of_admins).await?;
         let nobody = browser(&scene.server).await?;
-        let public = [("sign-in", "/sign-in"), ("sign-up", "/sign-up")];
         shoot(&nobody, &arguments, &public).await?;
+        shoot_refused(&developer, &arguments, &task).await?;
+        shoot_empty(&arguments).await?;
     }
     Ok(())
+}
+
+/// Pages whose form was refused.
+async fn shoot_refused(browser: &Browser, arguments: &Arguments, task: &str) -> anyhow::Result<()> {
+    let refused = [
+        ("refused-comment", task, "#discussion > form textarea"),
+        ("refused-question", "/assistant", "#ask textarea"),
+    ];
+    for (name, path, field) in refused {
+        browser.open(path).await?;
+        let fill = format!("document.querySelector('{field}').value = '\u{200b}'.repeat(12)");
+        browser.value(&fill).await?;
+        browser
+            .value(&format!(
+                "document.querySelector('{field}').form.requestSubmit()"
+            ))
+            .await?;
+        browser
+            .wait("document.querySelector('main [role=alert], #conversation button') !== null")
+            .await?;
+        shoot_page(browser, arguments, name).await?;
+    }
+    Ok(())
+}
+
+/// Pages of a system in which nothing has happened yet.
+async fn shoot_empty(arguments: &Arguments) -> anyhow::Result<()> {
+    let server = Process::start().await?;
+    let admin = browser(&server).await?;
+    admin.sign_in("admin", ADMIN_PASSWORD).await?;
+    let pages = [
+        ("empty-my-work", "/"),
+        ("empty-releases", "/releases"),
+        ("empty-activity", "/activity"),
+        ("empty-assistant", "/assistant"),
+        ("empty-notifications", "/notifications"),
+        ("empty-overview", "/overview"),
+        ("empty-system", "/admin"),
+        ("empty-incidents", "/admin/incidents"),
+        ("empty-dead-letters", "/admin/dead-letters"),
+        ("empty-all-notifications", "/admin/notifications"),
+    ];
+    shoot(&admin, arguments, &pages).await
 }
 
 async fn browser(server: &Process) -> anyhow::Result<Browser> {
@@ -100,20 +154,26 @@ async fn shoot(
     arguments: &Arguments,
     pages: &[(&str, &str)],
 ) -> anyhow::Result<()> {
+    for (name, path) in pages {
+        browser.open(path).await?;
+        shoot_page(browser, arguments, name).await?;
+    }
+    Ok(())
+}
+
+/// Pictures of the page that is open.
+async fn shoot_page(browser: &Browser, arguments: &Arguments, name: &str) -> anyhow::Result<()> {
     let (widths, highest) = match arguments.all {
         true => (&[1280, 320][..], HIGHEST_OF_ALL),
         false => (&[1280][..], HIGHEST),
     };
-    for (name, path) in pages {
-        browser.open(path).await?;
-        for width in widths {
-            for theme in THEMES {
-                browser.look(*width, theme).await?;
-                let picture = browser.picture(*width, highest).await?;
-                let narrow = if *width < 1280 { "-narrow" } else { "" };
-                let file = format!("{name}{narrow}-{theme}.webp");
-                fs::write(arguments.directory.join(file), picture)?;
-            }
+    for width in widths {
+        for theme in THEMES {
+            browser.look(*width, theme).await?;
+            let picture = browser.picture(*width, highest).await?;
+            let narrow = if *width < 1280 { "-narrow" } else { "" };
+            let file = format!("{name}{narrow}-{theme}.webp");
+            fs::write(arguments.directory.join(file), picture)?;
         }
     }
     Ok(())
@@ -188,7 +248,10 @@ impl Scene {
     /// A conversation with the assistant.
     async fn ask(&self) -> anyhow::Result<()> {
         let asker = self.client("branch-manager").await?;
-        let session = asker.post("/chat/session", &json!({})).await?.expect(201);
+        let session = asker
+            .post("/chat/session", &json!({"title": "What should I do next?"}))
+            .await?
+            .expect(201);
         let path = format!("/chat/{}/message", id(&session));
         let question = json!({"message": "What should I do next?"});
         asker.post(&path, &question).await?.expect(200);
