@@ -281,9 +281,9 @@ impl Browser {
     /// If it cannot be clicked on.
     pub async fn click(&self, selector: &str) -> anyhow::Result<()> {
         // It may be replaced while it is looked for: the page follows what happens.
-        until(async || {
-            let found = self.driver.find(By::Css(selector)).await?;
-            Ok(found.click().await?)
+        until(async || match self.driver.find(By::Css(selector)).await {
+            Ok(found) => Ok(found.click().await?),
+            Err(_) => bail!("no {selector}: {}", self.text().await?),
         })
         .await
     }

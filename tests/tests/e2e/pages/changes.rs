@@ -245,7 +245,8 @@ async fn what_was_typed_is_shown_when_its_thing_is_gone() -> anyhow::Result<()> 
         ("/ui/tasks/%zz/start", "no such task"),
         ("/ui/releases/%zz/complete", "no such release"),
         ("/ui/comments/%zz/reply", "no such comment"),
-        ("/ui/dead-letters/%zz/replay", "not signed"),
+        ("/ui/dead-letters/%zz/replay", "no such dead letter"),
+        ("/ui/users/%zz", "no such account"),
     ] {
         let broken = ada.send(path, &[("back", "/"), ("revision", "1")]).await?;
         shows(&broken, 404, &[text]);

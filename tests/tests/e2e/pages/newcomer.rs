@@ -94,6 +94,8 @@ async fn newcomers_plan_and_work_through_a_release_with_few_clicks() -> anyhow::
     admin
         .follow("form[action='/ui/releases'] button.main")
         .await?;
+    let planned = "location.pathname.startsWith('/releases/')";
+    admin.browser.wait(planned).await?;
     admin.follow("nav a[href='/']").await?;
 
     for step in 0..ROWS.len() {
