@@ -20,7 +20,7 @@ use tokio::{
     process::{Child, ChildStdout, Command},
 };
 
-use crate::{programs, until};
+use crate::{client::install_cryptography, programs, until};
 
 /// The programs that it needs.
 const PROGRAMS: [&str; 2] = ["chromium", "chromedriver"];
@@ -63,6 +63,7 @@ impl Browser {
         if !programs::are_installed(&PROGRAMS)? {
             return Ok(None);
         }
+        install_cryptography();
         let profile = tempfile::tempdir()?;
         let mut program = Command::new("chromedriver")
             .arg("--port=0")
