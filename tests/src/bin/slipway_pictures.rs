@@ -42,6 +42,7 @@ struct Scene {
     release: String,
     task: String,
     letter: String,
+    chat: String,
 }
 
 #[tokio::main]
@@ -56,7 +57,7 @@ async fn main() -> anyhow::Result<()> {
         ("release", &*release),
         ("task", &*task),
         ("activity", "/activity"),
-        ("assistant", "/assistant"),
+        ("assistant", &*scene.chat),
         ("overview", "/overview"),
     ];
     let others_of_developers = [
@@ -210,15 +211,16 @@ impl Scene {
             .patch(&format!("/tasks/{}/start", id(now)))
             .await?
             .expect(200);
-        let scene = Self {
+        let mut scene = Self {
             release,
             task: id(now).to_owned(),
             letter: "/admin/dead-letters".to_owned(),
+            chat: String::new(),
             server,
             passwords,
         };
         scene.discuss(&owner, &admin).await?;
-        scene.ask().await?;
+        scene.chat = scene.ask().await?;
         Ok(scene)
     }
 
@@ -245,8 +247,8 @@ impl Scene {
         Ok(())
     }
 
-    /// A conversation with the assistant.
-    async fn ask(&self) -> anyhow::Result<()> {
+    /// A conversation with the assistant; returns the address of its page.
+    async fn ask(&self) -> anyhow::Result<String> {
         let asker = self.client("branch-manager").await?;
         let session = asker
             .post("/chat/session", &json!({"title": "What should I do next?"}))
@@ -264,7 +266,8 @@ impl Scene {
             );
             Ok(())
         })
-        .await
+        .await?;
+        Ok(format!("/assistant?session={}", id(&session)))
     }
 
     async fn client(&self, name: &str) -> anyhow::Result<Client> {
