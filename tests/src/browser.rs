@@ -20,7 +20,7 @@ use tokio::{
     process::{Child, ChildStdout, Command},
 };
 
-use crate::{programs, until};
+use crate::{client::install_cryptography, programs, until};
 
 /// The programs that it needs.
 const PROGRAMS: [&str; 2] = ["chromium", "chromedriver"];
@@ -63,6 +63,7 @@ impl Browser {
         if !programs::are_installed(&PROGRAMS)? {
             return Ok(None);
         }
+        install_cryptography();
         let profile = tempfile::tempdir()?;
         let mut program = Command::new("chromedriver")
             .arg("--port=0")
@@ -275,13 +276,39 @@ impl Browser {
         bail!("{selector} cannot be reached: {}", self.text().await?)
     }
 
+    /// Clicks on what matches a selector, as soon as it is there.
+    ///
+    /// # Errors
+    /// If it cannot be clicked on.
+    pub async fn click(&self, selector: &str) -> anyhow::Result<()> {
+        // It may be replaced while it is looked for: the page follows what happens.
+        until(async || match self.driver.find(By::Css(selector)).await {
+            Ok(found) => Ok(found.click().await?),
+            Err(_) => bail!("no {selector}: {}", self.text().await?),
+        })
+        .await
+    }
+
+    /// The same with what leads to another page.
+    ///
+    /// # Errors
+    /// If it cannot be clicked on, or leads nowhere.
+    pub async fn click_through(&self, selector: &str) -> anyhow::Result<()> {
+        self.leave(async || self.click(selector).await).await
+    }
+
     /// Presses the enter key, which leads to another page.
     ///
     /// # Errors
     /// If it does not.
     pub async fn enter(&self) -> anyhow::Result<()> {
+        self.leave(async || self.keys(Key::Enter).await).await
+    }
+
+    /// Does something that leads to another page, and waits for it.
+    async fn leave(&self, does: impl AsyncFnOnce() -> anyhow::Result<()>) -> anyhow::Result<()> {
         self.value("document.body.dataset.old = 1").await?;
-        self.keys(Key::Enter).await?;
+        does().await?;
         self.wait("document.body?.dataset.old === undefined && document.readyState === 'complete'")
             .await
     }

@@ -93,6 +93,12 @@ impl Answer {
     }
 }
 
+/// Clients of HTTP cannot be built without.
+pub(crate) fn install_cryptography() {
+    // Fails if a provider is already installed, which is fine.
+    let _ = rustls::crypto::ring::default_provider().install_default();
+}
+
 impl Client {
     /// A client of the API at `base`, not signed in.
     ///
@@ -123,8 +129,7 @@ impl Client {
     }
 
     pub(crate) fn build(base: &str, also: impl FnOnce(ClientBuilder) -> ClientBuilder) -> Self {
-        // Fails if a provider is already installed, which is fine.
-        let _ = rustls::crypto::ring::default_provider().install_default();
+        install_cryptography();
         let http = also(reqwest::Client::builder().timeout(Duration::from_secs(60)))
             .build()
             .expect("a client without special wishes can be made");

@@ -137,6 +137,12 @@ pub(crate) async fn nothing_here() -> Response {
     refusal(&unknown())
 }
 
+/// The refusal of an id that can be no thing's.
+pub(crate) fn no_such(thing: &str) -> Fault {
+    let text = format!("There is no such {thing}.");
+    Fault::new(Kind::NotFound, "NOT_FOUND", text)
+}
+
 fn unknown() -> Fault {
     Fault::new(
         Kind::NotFound,

@@ -47,7 +47,8 @@ pub(crate) fn page(visit: &Visit, title: &str, content: &Markup) -> Markup {
                 }
             }
             div.account {
-                a href="/profile" { (person(&visit.user.username)) }
+                @let is_here = place == Some(Place::Profile);
+                a href="/profile" aria-current=[is_here.then_some("page")] { (person(&visit.user.username)) }
                 form method="post" action="/ui/sign-out" { (button("Sign out", "quiet")) }
             }
         }

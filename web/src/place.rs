@@ -122,7 +122,8 @@ impl<'a> Place<'a> {
     pub(crate) fn is_within(self, path: &str) -> bool {
         match self {
             Self::Release(_) | Self::Task(_) => path == "/releases",
-            Self::Notification(_) => path == "/notifications",
+            // What is mailed is chosen from there.
+            Self::Notification(_) | Self::Preferences => path == "/notifications",
             Self::DeadLetter(_) => path == "/admin/dead-letters",
             Self::Template(_) => path == "/admin/templates",
             _ => false,

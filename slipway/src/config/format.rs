@@ -242,11 +242,16 @@ pub(super) fn ollama_url() -> Format<String> {
     Format::new(expects, web_url)
 }
 
-/// It may have a path: Slipway can stand behind a proxy that gives it one.
+/// Without a path: the addresses of pages and cookies begin at the root of their host, where the
+/// links of mails would miss them.
 pub(super) fn public_url() -> Format<String> {
-    let expects = "an http or https URL without a user, a query or a fragment, such as \
-                   https://slipway.example.com, or with a path if a proxy adds one";
-    Format::new(expects, web_url)
+    let expects = "an http or https URL without a path, a user, a query or a fragment, such as \
+                   https://slipway.example.com: the pages need a host of their own";
+    Format::new(expects, |text| {
+        let url = web_url(text)?;
+        let path = text.parse::<Uri>().ok()?.path().to_owned();
+        matches!(&*path, "" | "/").then_some(url)
+    })
 }
 
 /// Each as a browser sends it.

@@ -42,6 +42,7 @@ struct Scene {
     release: String,
     task: String,
     letter: String,
+    chat: String,
 }
 
 #[tokio::main]
@@ -56,7 +57,8 @@ async fn main() -> anyhow::Result<()> {
         ("release", &*release),
         ("task", &*task),
         ("activity", "/activity"),
-        ("assistant", "/assistant"),
+        ("assistant", &*scene.chat),
+        ("overview", "/overview"),
     ];
     let others_of_developers = [
         ("releases", "/releases"),
@@ -65,7 +67,10 @@ async fn main() -> anyhow::Result<()> {
         ("profile", "/profile"),
         ("not-found", "/tasks/none"),
     ];
-    let of_admins = [("template", "/admin/templates/task.assigned")];
+    let of_admins = [
+        ("system", "/admin"),
+        ("template", "/admin/templates/task.assigned"),
+    ];
     let others_of_admins = [
         ("admin-release", &*release),
         ("admin-task", &*task),
@@ -76,6 +81,12 @@ async fn main() -> anyhow::Result<()> {
         ("all-notifications", "/admin/notifications"),
         ("accounts", "/admin/users"),
     ];
+    let public = [
+        ("sign-in", "/sign-in"),
+        ("sign-up", "/sign-up"),
+        ("forgot", "/password/forgot"),
+        ("invitation", "/invitation?token=none"),
+    ];
     let developer = scene.browser("branch-manager").await?;
     let admin = scene.browser("admin").await?;
     shoot(&developer, &arguments, &of_developers).await?;
@@ -84,10 +95,54 @@ async fn main() -> anyhow::Result<()> {
         shoot(&developer, &arguments, &others_of_developers).await?;
         shoot(&admin, &arguments, &others_of_admins).await?;
         let nobody = browser(&scene.server).await?;
-        let public = [("sign-in", "/sign-in"), ("sign-up", "/sign-up")];
         shoot(&nobody, &arguments, &public).await?;
+        shoot_refused(&developer, &arguments, &task).await?;
+        shoot_empty(&arguments).await?;
     }
     Ok(())
+}
+
+/// Pages whose form was refused.
+async fn shoot_refused(browser: &Browser, arguments: &Arguments, task: &str) -> anyhow::Result<()> {
+    let refused = [
+        ("refused-comment", task, "#discussion > form textarea"),
+        ("refused-question", "/assistant", "#ask textarea"),
+    ];
+    for (name, path, field) in refused {
+        browser.open(path).await?;
+        let fill = format!("document.querySelector('{field}').value = '\u{200b}'.repeat(12)");
+        browser.value(&fill).await?;
+        browser
+            .value(&format!(
+                "document.querySelector('{field}').form.requestSubmit()"
+            ))
+            .await?;
+        browser
+            .wait("document.querySelector('main [role=alert], #conversation button') !== null")
+            .await?;
+        shoot_page(browser, arguments, name).await?;
+    }
+    Ok(())
+}
+
+/// Pages of a system in which nothing has happened yet.
+async fn shoot_empty(arguments: &Arguments) -> anyhow::Result<()> {
+    let server = Process::start().await?;
+    let admin = browser(&server).await?;
+    admin.sign_in("admin", ADMIN_PASSWORD).await?;
+    let pages = [
+        ("empty-my-work", "/"),
+        ("empty-releases", "/releases"),
+        ("empty-activity", "/activity"),
+        ("empty-assistant", "/assistant"),
+        ("empty-notifications", "/notifications"),
+        ("empty-overview", "/overview"),
+        ("empty-system", "/admin"),
+        ("empty-incidents", "/admin/incidents"),
+        ("empty-dead-letters", "/admin/dead-letters"),
+        ("empty-all-notifications", "/admin/notifications"),
+    ];
+    shoot(&admin, arguments, &pages).await
 }
 
 async fn browser(server: &Process) -> anyhow::Result<Browser> {
@@ -100,20 +155,26 @@ async fn shoot(
     arguments: &Arguments,
     pages: &[(&str, &str)],
 ) -> anyhow::Result<()> {
+    for (name, path) in pages {
+        browser.open(path).await?;
+        shoot_page(browser, arguments, name).await?;
+    }
+    Ok(())
+}
+
+/// Pictures of the page that is open.
+async fn shoot_page(browser: &Browser, arguments: &Arguments, name: &str) -> anyhow::Result<()> {
     let (widths, highest) = match arguments.all {
         true => (&[1280, 320][..], HIGHEST_OF_ALL),
         false => (&[1280][..], HIGHEST),
     };
-    for (name, path) in pages {
-        browser.open(path).await?;
-        for width in widths {
-            for theme in THEMES {
-                browser.look(*width, theme).await?;
-                let picture = browser.picture(*width, highest).await?;
-                let narrow = if *width < 1280 { "-narrow" } else { "" };
-                let file = format!("{name}{narrow}-{theme}.webp");
-                fs::write(arguments.directory.join(file), picture)?;
-            }
+    for width in widths {
+        for theme in THEMES {
+            browser.look(*width, theme).await?;
+            let picture = browser.picture(*width, highest).await?;
+            let narrow = if *width < 1280 { "-narrow" } else { "" };
+            let file = format!("{name}{narrow}-{theme}.webp");
+            fs::write(arguments.directory.join(file), picture)?;
         }
     }
     Ok(())
@@ -150,15 +211,16 @@ impl Scene {
             .patch(&format!("/tasks/{}/start", id(now)))
             .await?
             .expect(200);
-        let scene = Self {
+        let mut scene = Self {
             release,
             task: id(now).to_owned(),
             letter: "/admin/dead-letters".to_owned(),
+            chat: String::new(),
             server,
             passwords,
         };
         scene.discuss(&owner, &admin).await?;
-        scene.ask().await?;
+        scene.chat = scene.ask().await?;
         Ok(scene)
     }
 
@@ -185,10 +247,13 @@ impl Scene {
         Ok(())
     }
 
-    /// A conversation with the assistant.
-    async fn ask(&self) -> anyhow::Result<()> {
+    /// A conversation with the assistant; returns the address of its page.
+    async fn ask(&self) -> anyhow::Result<String> {
         let asker = self.client("branch-manager").await?;
-        let session = asker.post("/chat/session", &json!({})).await?.expect(201);
+        let session = asker
+            .post("/chat/session", &json!({"title": "What should I do next?"}))
+            .await?
+            .expect(201);
         let path = format!("/chat/{}/message", id(&session));
         let question = json!({"message": "What should I do next?"});
         asker.post(&path, &question).await?.expect(200);
@@ -201,7 +266,8 @@ impl Scene {
             );
             Ok(())
         })
-        .await
+        .await?;
+        Ok(format!("/assistant?session={}", id(&session)))
     }
 
     async fn client(&self, name: &str) -> anyhow::Result<Client> {

@@ -30,10 +30,11 @@ use slipway_rpc::{
     error::{Fault, Kind},
     grpc::Outbound,
 };
+use uuid::Uuid;
 
 use crate::{
     Services, Visitor, Web,
-    answer::{nothing_here, redirect, refusal},
+    answer::{no_such, nothing_here, redirect, refusal},
     fields::Fields,
     pages,
     place::local,
@@ -100,11 +101,26 @@ impl<S: Send + Sync> FromRequestParts<S> for Id {
     type Rejection = Response;
 
     async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Response> {
-        match Path::from_request_parts(parts, state).await {
-            Ok(Path(id)) => Ok(Self(id)),
+        match Path::<String>::from_request_parts(parts, state).await {
+            Ok(Path(id)) => match thing(parts.uri.path()) {
+                Some(thing) if Uuid::parse_str(&id).is_err() => Err(refusal(&no_such(thing))),
+                _ => Ok(Self(id)),
+            },
             // It is no text.
             Err(_) => Err(nothing_here().await),
         }
+    }
+}
+
+/// What a form is about, if the address names it by a UUID.
+fn thing(path: &str) -> Option<&'static str> {
+    match path.strip_prefix("/ui/")?.split('/').next()? {
+        "releases" => Some("release"),
+        "tasks" => Some("task"),
+        "comments" => Some("comment"),
+        "dead-letters" => Some("dead letter"),
+        "users" => Some("account"),
+        _ => None,
     }
 }
 

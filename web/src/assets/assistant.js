@@ -12,6 +12,8 @@ class Refusal extends Error {}
 async function checked(answer) {
   if (answer.ok) return answer;
   const problem = await answer.json().catch(() => ({}));
+  const [wrong] = problem.errors ?? [];
+  if (wrong) throw new Refusal(`The question ${wrong.message}.`);
   throw new Refusal(problem.detail ?? "The assistant cannot be reached at the moment.");
 }
 

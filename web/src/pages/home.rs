@@ -81,7 +81,7 @@ fn nothing_to_do(visit: &Visit, releases: &[Release]) -> Markup {
             } @else if releases.is_empty() {
                 h2 { "Begin with a release" }
                 p {
-                    "A release is an ordered list of tasks, and each task has one owner. "
+                    "A release is an ordered list of tasks, and each task is owned by one developer. "
                     "Developers create their own accounts at “Create an account” on the sign-in page."
                 }
                 p { a.button.main href="/releases?plan=1" { "Plan the first release" } }

@@ -35,7 +35,7 @@ use uuid::Uuid;
 use self::sign_in::SignIn;
 use crate::{
     Visitor, Web,
-    answer::{self, redirect, refusal_of, status, to_copy},
+    answer::{self, no_such, redirect, refusal_of, status, to_copy},
     fields::Fields,
     layout, parts,
     place::{Place, local},
@@ -184,8 +184,7 @@ async fn page(visit: &Visit) -> Result<Page, Fault> {
     if let Some((id, thing)) = place.and_then(Place::thing)
         && Uuid::parse_str(id).is_err()
     {
-        let text = format!("There is no such {thing}.");
-        return Err(Fault::new(Kind::NotFound, "NOT_FOUND", text));
+        return Err(no_such(thing));
     }
     match place {
         Some(Place::Releases) => releases::page(visit).await,

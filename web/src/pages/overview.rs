@@ -66,6 +66,9 @@ fn shown_releases(visit: &Visit, found: &ListReleasesResponse) -> Markup {
                         h3.title { (release_link(&release.id, &release.name)) }
                         p.facts {
                             span { "planned " (when(release.created_at.as_ref(), visit.now)) }
+                            a href={ "/activity?releaseId=" (release.id) } {
+                                "What happened" span.sr { " in " (release.name) }
+                            }
                             @if release.reopened_count > 0 {
                                 span.state.hotfix { "Reopened " (release.reopened_count) "×" }
                             }

@@ -63,7 +63,7 @@ fn quiet_hours(visit: &Visit, quiet: &QuietHours) -> Markup {
                 label.field {
                     span { "What happens in them" }
                     select name="mode" {
-                        option value="defer" selected[mode != "skip"] { "Is mailed when they end" }
+                        option value="defer" selected[mode != "skip"] { "Is mailed afterwards" }
                         option value="skip" selected[mode == "skip"] { "Is not mailed" }
                     }
                 }

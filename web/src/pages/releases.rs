@@ -213,7 +213,7 @@ fn plan(visit: &Visit, copy: Option<&Plan>) -> Markup {
                         ..Input::default()
                     }))
                 }
-                (area("Tasks in order, one per line: title, then its owner", "rows", value("rows", &rows), 8, false))
+                (area("Tasks in order, one per line: title, then the developer who owns it", "rows", value("rows", &rows), 8, false))
                 p.hint {
                     "Between title and owner goes a tab, a semicolon or a comma: two columns of a "
                     "spreadsheet can be pasted as they are. A whole plan can be pasted as well: "

@@ -34,7 +34,7 @@ fn web_urls_have_no_user_and_no_query() {
     for format in [ollama_url(), public_url()] {
         accepts(
             &format,
-            &["http://127.0.0.1:11434", "https://models.example/ollama/"],
+            &["http://127.0.0.1:11434", "https://models.example/"],
         );
         refuses(
             &format,
@@ -50,6 +50,9 @@ fn web_urls_have_no_user_and_no_query() {
             ],
         );
     }
+    let path = "https://models.example/ollama/";
+    accepts(&ollama_url(), &[path]);
+    refuses(&public_url(), &[path, "https://x//"]);
     accepts(&ollama_model(), &["hf.co/ada/model:8b-q4_K_M"]);
     refuses(&ollama_model(), &["", "a b", "a\n"]);
 }

@@ -1,11 +1,15 @@
 //! The pages in a real browser.
 
+use anyhow::ensure;
 use reqwest::Method;
 use serde_json::{Value, json};
 use slipway_tests::{
     ADMIN_PASSWORD, Browser, Process, Team,
     team::{PASSWORD, id, task_ids},
+    until,
 };
+
+use crate::dead_letters::{process_with, registered};
 
 /// A developer's browser; `None` if there is none on this machine.
 pub(super) async fn signed_in(server: &Process, name: &str) -> anyhow::Result<Option<Browser>> {
@@ -108,7 +112,9 @@ const HOSTILE: [&str; 5] = [
 
 #[tokio::test]
 async fn hostile_texts_neither_run_nor_break_the_layout() -> anyhow::Result<()> {
-    let server = Process::start().await?;
+    let hostile = json!({"userId": HOSTILE[0], "username": HOSTILE[2], "why": "W".repeat(200)});
+    let letter = registered(uuid::Uuid::now_v7(), &hostile.to_string());
+    let server = process_with(vec![letter]).await;
     let team = Team::new(&server, 1).await?;
     let Some(browser) = signed_in(&server, "dev-0").await? else {
         return Ok(());
@@ -140,8 +146,35 @@ async fn hostile_texts_neither_run_nor_break_the_layout() -> anyhow::Result<()> 
     let template = "/admin/templates/hostile-type";
     let saved = team.admin.request(Method::PUT, template).json(&own);
     team.admin.send(saved).await?.expect(200);
+    let named = team.developers[0].request(Method::PATCH, "/auth/me");
+    let named = named.json(&json!({"displayName": HOSTILE[1]}));
+    team.developers[0].send(named).await?.expect(200);
+    let chat = json!({"title": HOSTILE[0]});
+    let chat = team.developers[0]
+        .post("/chat/session", &chat)
+        .await?
+        .expect(201);
+    let question = json!({"message": format!("{} {}", HOSTILE[1], "x".repeat(2_000))});
+    let message = format!("/chat/{}/message", id(&chat));
+    team.developers[0]
+        .post(&message, &question)
+        .await?
+        .expect(200);
+    let letter = until(async || {
+        let list = team.admin.get("/admin/dead-letters").await?.expect(200);
+        ensure!(list["items"][0].is_object());
+        Ok(format!("/admin/dead-letters/{}", id(&list["items"][0])))
+    })
+    .await?;
+    let notification = until(async || {
+        let list = team.developers[0].get("/notifications").await?.expect(200);
+        ensure!(list["items"][0].is_object());
+        Ok(format!("/notifications/{}", id(&list["items"][0])))
+    })
+    .await?;
     let release = format!("/releases/{}", id(&release));
     let task = format!("/tasks/{task}");
+    let chat = format!("/assistant?session={}", id(&chat));
     let as_admin = Browser::start(&server.http).await?.expect("a second one");
     as_admin.sign_in("admin", ADMIN_PASSWORD).await?;
     as_admin.look(320, "light").await?;
@@ -149,8 +182,12 @@ async fn hostile_texts_neither_run_nor_break_the_layout() -> anyhow::Result<()> 
         "/",
         &*release,
         &task,
+        "/admin",
+        "/admin?show=all",
+        "/overview",
         "/admin/incidents",
         "/admin/dead-letters",
+        &letter,
         "/admin/templates",
         template,
         "/admin/notifications",
@@ -164,6 +201,32 @@ async fn hostile_texts_neither_run_nor_break_the_layout() -> anyhow::Result<()> 
         assert_eq!(as_admin.value("window.hit === undefined").await?, true);
     }
     assert_eq!(as_admin.errors(&[]).await?, [""; 0]);
+    // A plan that is refused is shown again, as it was typed.
+    for (name, rows) in [
+        (HOSTILE[2], HOSTILE[1].to_owned()),
+        ("\u{200B}\u{2060}", format!("{};{wide}", HOSTILE[0])),
+        (turned, format!("{turned};{}", HOSTILE[2])),
+        (&*wide, format!("- {long}: [{}", HOSTILE[3])),
+    ] {
+        as_admin.open("/releases?plan=1").await?;
+        let fill = format!(
+            "['name', 'rows'].forEach((field, n) => {{ \
+             document.querySelector(`form[action='/ui/releases'] [name=${{field}}]`).value = {}[n]; }})",
+            json!([name, rows])
+        );
+        as_admin.value(&fill).await?;
+        as_admin
+            .click_through("form[action='/ui/releases'] button.main")
+            .await?;
+        as_admin
+            .wait("document.querySelector('main [role=alert]') !== null")
+            .await?;
+        let shown = "document.querySelector('textarea[name=rows]').value";
+        assert_eq!(as_admin.value(shown).await?, *rows);
+        fits(&as_admin, name).await?;
+        assert_eq!(as_admin.value("window.hit === undefined").await?, true);
+    }
+    assert_eq!(as_admin.errors(&[400, 404, 422]).await?, [""; 0]);
     drop(as_admin);
     for scheme in ["light", "dark"] {
         browser.look(320, scheme).await?;
@@ -174,7 +237,12 @@ async fn hostile_texts_neither_run_nor_break_the_layout() -> anyhow::Result<()> 
             &task,
             "/activity",
             "/notifications",
+            &notification,
+            "/preferences",
             "/profile",
+            "/overview",
+            "/assistant",
+            &chat,
         ] {
             browser.open(path).await?;
             fits(&browser, path).await?;

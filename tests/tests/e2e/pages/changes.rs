@@ -240,8 +240,17 @@ async fn what_was_typed_is_shown_when_its_thing_is_gone() -> anyhow::Result<()> 
         shows(&answer, 404, &["There is no such"]);
         assert!(!answer.text.contains("UUID"));
     }
-    let broken = ada.send("/ui/tasks/%ff/start", &[("back", "/")]).await?;
-    shows(&broken, 404, &["nothing at this address"]);
+    for (path, text) in [
+        ("/ui/tasks/%ff/start", "nothing at this address"),
+        ("/ui/tasks/%zz/start", "no such task"),
+        ("/ui/releases/%zz/complete", "no such release"),
+        ("/ui/comments/%zz/reply", "no such comment"),
+        ("/ui/dead-letters/%zz/replay", "no such dead letter"),
+        ("/ui/users/%zz", "no such account"),
+    ] {
+        let broken = ada.send(path, &[("back", "/"), ("revision", "1")]).await?;
+        shows(&broken, 404, &[text]);
+    }
     // A key that was used for something else is explained.
     let plan = |title: &'static str| [("back", "/"), ("key", "k-1"), ("content", title)];
     let other = task_ids(&team.release("Other", &[0]).await?).remove(0);

@@ -121,6 +121,8 @@ async fn an_answer_is_streamed_into_the_page() -> anyhow::Result<()> {
     browser
         .wait("document.querySelector('#conversation button')?.innerText === 'Ask again'")
         .await?;
+    let why = "document.querySelector('#conversation').innerText.includes('The question must')";
+    assert_eq!(browser.value(why).await?, true);
     browser.open("/assistant").await?;
     let conversations = "document.querySelectorAll('nav[aria-label=Conversations] a').length";
     assert_eq!(browser.value(conversations).await?, 2);

@@ -8,6 +8,7 @@ mod changes;
 mod figures;
 mod keyboard;
 mod live;
+mod newcomer;
 mod plain;
 mod plans;
 
