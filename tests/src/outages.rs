@@ -11,7 +11,6 @@ use std::{
 
 use anyhow::{Context as _, bail, ensure};
 use notify_svc::testing::SmtpServer;
-use serde_json::Value;
 use tokio::{
     io::{AsyncReadExt as _, AsyncWriteExt as _},
     net::TcpListener,
@@ -268,21 +267,22 @@ impl Scene {
         let Some((role, name)) = part.named() else {
             return Ok("(no process depends on it)".to_owned());
         };
-        let ops = Client::new(&self.mesh.process(role, 0)?.ops);
-        let ready = ops.get("/readyz").await?;
-        let checks = ready.body["checks"].as_array().context("it has checks")?;
-        let text = |value: &Value| value.as_str().map(str::to_owned);
-        for check in checks {
-            let dependency = text(&check["dependency"]).unwrap_or_default();
-            if let Some(problem) = text(&check["problem"])
-                && dependency.starts_with(name)
-            {
-                let role = role.name();
-                let status = ready.status;
-                return Ok(format!("{role} {status}: {dependency}: {problem}"));
+        // Each process learns by itself that the mail server is away.
+        for n in 0..2 {
+            let ready = Client::new(&self.mesh.process(role, n)?.ops);
+            let ready = ready.get("/readyz").await?;
+            let checks = ready.body["checks"].as_array().context("it has checks")?;
+            for check in checks {
+                let dependency = check["dependency"].as_str().unwrap_or_default();
+                if let Some(problem) = check["problem"].as_str()
+                    && dependency.starts_with(name)
+                {
+                    let (role, status) = (role.name(), ready.status);
+                    return Ok(format!("{role} {status}: {dependency}: {problem}"));
+                }
             }
         }
-        bail!("/readyz does not name {name}: {checks:?}");
+        bail!("/readyz does not name {name}");
     }
 }
 

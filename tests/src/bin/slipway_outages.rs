@@ -1,5 +1,5 @@
 //! Kills each part of a mesh in turn, and prints which alert fires, how soon, what `/readyz` says,
-//! and how soon the alert is over. It takes about 15 minutes, because Prometheus has the files of
+//! and how soon the alert is over. It takes about 10 minutes, because Prometheus has the files of
 //! `monitoring/` with their intervals; see docs/faults.md.
 
 use std::time::Duration;
