@@ -18,7 +18,11 @@ def containers(document):
     """The role and the environment of each container of the program in a document."""
     for service in (document.get("services") or {}).values():
         role = (service.get("command") or [""])[0]
-        yield role, service.get("environment") or {}
+        given = service.get("environment") or {}
+        if isinstance(given, list):
+            # A name alone has no value.
+            given = {name: value if at else None for name, at, value in (one.partition("=") for one in given)}
+        yield role, given
     if document.get("kind") == "Deployment":
         for container in document["spec"]["template"]["spec"]["containers"]:
             variables = container.get("env") or []

@@ -120,9 +120,9 @@ impl Config {
             health,
         } = dependencies;
         metrics::begin(assistant.model());
+        let store = Arc::new(stores.chat.clone());
         for service in SERVICES {
-            let store = Arc::new(stores.chat.clone());
-            health.depends(service, "store", Need::Required, store);
+            health.depends(service, "store", Need::Required, store.clone());
         }
         // Answers do not need the bus: their events wait in the outbox.
         health.depends(SERVICE, "bus", Need::Degraded, bus.clone());

@@ -212,9 +212,9 @@ impl Config {
         metrics::describe();
         metrics::begin();
         let health = &dependencies.health;
+        let store = Arc::new(dependencies.stores.documents.clone());
         for service in SERVICES {
-            let store = Arc::new(dependencies.stores.documents.clone());
-            health.depends(service, "store", Need::Required, store);
+            health.depends(service, "store", Need::Required, store.clone());
             // Stored data can be read without the bus; new events arrive late.
             let bus = dependencies.bus.clone();
             health.depends(service, "bus", Need::Degraded, bus);

@@ -11,6 +11,7 @@ pub mod client;
 pub mod kept;
 pub mod mesh;
 pub mod monitoring;
+pub mod outages;
 pub mod plain;
 pub mod process;
 pub mod programs;

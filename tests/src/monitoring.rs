@@ -102,6 +102,26 @@ fn replace_lines(text: &str, from: &str, to: &str, by: &str) -> anyhow::Result<S
     Ok(format!("{before}{by}{to}{after}"))
 }
 
+/// How often Prometheus scrapes and evaluates.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Pace {
+    /// Every second, and alerts wait no longer than that.
+    Fast,
+    /// As the files say.
+    AsConfigured,
+}
+
+/// An alert that is firing, or will be if its cause lasts.
+#[derive(Debug, Clone)]
+pub struct Alert {
+    /// Its name.
+    pub name: String,
+    /// The role that it is about.
+    pub role: Option<String>,
+    /// Whether it is firing.
+    pub is_firing: bool,
+}
+
 /// A running Prometheus.
 pub struct Prometheus {
     _server: Server,
@@ -118,10 +138,25 @@ impl Prometheus {
         targets: &[(&str, String)],
         alertmanager: Option<&Alertmanager>,
     ) -> anyhow::Result<Self> {
+        Self::start_at(Pace::Fast, targets, alertmanager).await
+    }
+
+    /// The same, at this pace.
+    ///
+    /// # Errors
+    /// If it does not start.
+    pub async fn start_at(
+        pace: Pace,
+        targets: &[(&str, String)],
+        alertmanager: Option<&Alertmanager>,
+    ) -> anyhow::Result<Self> {
         let dir = tempfile::tempdir()?;
         let source = Path::new(FILES).join("prometheus");
         let config = fs::read_to_string(source.join("prometheus.yml"))?;
-        let config = replace(&config, "interval: 10s", "interval: 1s")?;
+        let config = match pace {
+            Pace::Fast => replace(&config, "interval: 10s", "interval: 1s")?,
+            Pace::AsConfigured => config,
+        };
         // No name of the compose file is looked up.
         let names = "    # The services of the compose file.";
         let config = replace_lines(&config, names, "    # Any other process", "")?;
@@ -134,7 +169,10 @@ impl Prometheus {
         fs::write(dir.path().join("prometheus.yml"), config)?;
 
         let rules = fs::read_to_string(source.join("rules/slipway.yml"))?;
-        let rules = replace(&rules, "for: 20s", "for: 1s")?;
+        let rules = match pace {
+            Pace::Fast => replace(&rules, "for: 20s", "for: 1s")?,
+            Pace::AsConfigured => rules,
+        };
         fs::create_dir(dir.path().join("rules"))?;
         fs::write(dir.path().join("rules/slipway.yml"), rules)?;
 
@@ -167,15 +205,22 @@ impl Prometheus {
         Ok(answer["data"].take())
     }
 
-    /// The state of an alert: `inactive`, `pending` or `firing`.
+    /// The alerts that are not inactive.
     ///
     /// # Errors
-    /// If there is no such alert.
-    pub async fn alert(&self, name: &str) -> anyhow::Result<String> {
-        let rules = self.rules("alert").await?;
-        let rule = rules.iter().find(|rule| rule["name"] == name);
-        let state = rule.and_then(|rule| rule["state"].as_str());
-        Ok(state.context("no such alert")?.to_owned())
+    /// If there is no answer.
+    pub async fn alerts(&self) -> anyhow::Result<Vec<Alert>> {
+        let data = self.get("/alerts", &[]).await?;
+        let alerts = data["alerts"].as_array().context("alerts")?.iter();
+        let alerts = alerts.map(|alert| Alert {
+            name: alert["labels"]["alertname"]
+                .as_str()
+                .unwrap_or_default()
+                .to_owned(),
+            role: alert["labels"]["role"].as_str().map(str::to_owned),
+            is_firing: alert["state"] == "firing",
+        });
+        Ok(alerts.collect())
     }
 
     /// The rules of a kind, `alert` or `record`.

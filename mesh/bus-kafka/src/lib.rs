@@ -30,6 +30,7 @@ use std::{collections::BTreeSet, sync::Arc, time::Duration};
 
 use async_trait::async_trait;
 use rdkafka::error::{KafkaError, RDKafkaErrorCode as Code};
+use tokio::{sync::Mutex, time::Instant};
 
 use self::{member::Member, publisher::Publisher, topics::Topics};
 use slipway_bus::metrics as m;
@@ -38,6 +39,10 @@ use slipway_runtime::life::{Check, Problem};
 
 /// Timeout of a health check, which is frequent and must be answered soon.
 const CHECK_WITHIN: Duration = Duration::from_millis(1500);
+
+/// How long a health check that succeeded holds: several parts of a process check the bus, and each
+/// answer of the cluster lists all topics.
+const CHECK_HOLDS: Duration = Duration::from_secs(1);
 
 /// How to connect to a cluster.
 #[derive(Debug, Clone)]
@@ -76,6 +81,8 @@ struct Inner {
     config: KafkaConfig,
     publisher: Publisher,
     topics: Topics,
+    /// When the last health check ended, and its result.
+    checked: Mutex<Option<(Instant, Result<(), Problem>)>>,
 }
 
 impl KafkaBus {
@@ -90,6 +97,7 @@ impl KafkaBus {
             config,
             publisher,
             topics,
+            checked: Mutex::default(),
         })))
     }
 
@@ -167,9 +175,20 @@ impl Bus for KafkaBus {
 #[async_trait]
 impl Check for KafkaBus {
     async fn check(&self) -> Result<(), Problem> {
-        self.blocking(|bus| bus.topics.ask(CHECK_WITHIN).map(drop))
-            .await
-            .map_err(|error| Problem::Away(error.to_string()))
+        let began = Instant::now();
+        let mut checked = self.0.checked.lock().await;
+        if let Some((at, result)) = &*checked {
+            // A failure holds only for those who have waited for it.
+            let holds = result.as_ref().map_or(Duration::ZERO, |()| CHECK_HOLDS);
+            if *at + holds >= began {
+                return result.clone();
+            }
+        }
+        let asked = self.blocking(|bus| bus.topics.ask(CHECK_WITHIN).map(drop));
+        let result = asked.await;
+        let result = result.map_err(|error| Problem::Away(error.to_string()));
+        *checked = Some((Instant::now(), result.clone()));
+        result
     }
 }
 

@@ -105,6 +105,10 @@ pub(super) fn consumer(config: &KafkaConfig, group: &str) -> ClientConfig {
         .set("allow.auto.create.topics", "false")
         // How often the lag is measured.
         .set("statistics.interval.ms", "5000")
+        // A broker answers at once when there is a record. Without one it waits for this long, twice
+        // the default: each request names all partitions of the member. A partition that is newly
+        // assigned waits for the end of a request too.
+        .set("fetch.wait.max.ms", "1000")
         // Prefetch only a little: it takes memory, in every role.
         .set("queued.min.messages", "1000")
         .set("queued.max.messages.kbytes", "8192")

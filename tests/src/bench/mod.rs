@@ -13,6 +13,7 @@ mod floods;
 mod listener;
 mod load;
 mod mails;
+mod observing;
 mod probe;
 mod reminders;
 mod report;
@@ -69,6 +70,8 @@ pub(crate) enum Row {
     Floods,
     /// Memory while nobody scrapes the metrics
     Soak,
+    /// What it costs that metrics are scraped and traces exported
+    Observing,
     /// The rows `commands` and `reads` on a real Kafka and a MongoDB-compatible server
     OnServers,
     /// The row `threads` on a MongoDB-compatible server
@@ -98,6 +101,7 @@ impl Row {
         matches!(
             self,
             Self::Floods
+                | Self::Observing
                 | Self::OnServers
                 | Self::ThreadsOnMongodb
                 | Self::Events
@@ -128,6 +132,7 @@ impl Row {
             Self::Mails => mails::mails(plan).await,
             Self::Floods => floods::floods(plan).await,
             Self::Soak => floods::soak(plan).await,
+            Self::Observing => observing::observing(plan).await,
             Self::OnServers => requests::on_servers(plan).await,
             Self::ThreadsOnMongodb => comments::threads_on_mongodb().await,
             Self::Events => events::events(plan).await,

@@ -137,6 +137,7 @@ impl Mesh {
             options
                 .arg(role.name())
                 .env("SLIPWAY_HTTP_ADDR", free_address())
+                .env("SLIPWAY_OPS_ADDR", free_address())
                 .env("SLIPWAY_GRPC_ADDR", &grpc)
         };
         let notify = self

@@ -4,12 +4,14 @@
 
 use std::time::{Duration, Instant};
 
-use serde_json::json;
+use anyhow::ensure;
+use serde_json::{Value, json};
 use slipway_proto::identity::v1::{GetMeRequest, identity_service_client::IdentityServiceClient};
 use slipway_rpc::{error::Fault, grpc::Outbound};
 use slipway_tests::{
-    Mesh, Role, Team,
-    team::{self, task_ids},
+    Client, Mesh, Role, Team,
+    team::{self, id, task_ids},
+    until,
 };
 use tonic::transport::Endpoint;
 
@@ -104,4 +106,60 @@ async fn with_one_replica_of_each_role_gone_the_others_continue() {
         (&entry["subject"], &entry["sequence"]),
         (&json!(tasks[0]), &json!(total + 2))
     );
+}
+
+/// Completes the only task of a new release, and has the assistant answer a question.
+async fn work_and_ask(mesh: &Mesh, team: &Team, name: &str) {
+    let developer = mesh.anywhere(&team.developers[0]);
+    let release = team.release(name, &[0]).await.unwrap();
+    for step in ["start", "complete"] {
+        let path = format!("/tasks/{}/{step}", task_ids(&release)[0]);
+        developer.patch(&path).await.unwrap().expect(200);
+    }
+    let session = developer.post("/chat/session", &json!({})).await.unwrap();
+    let path = format!("/chat/{}/message", id(&session.expect(201)));
+    let question = json!({"message": "What is next?"});
+    developer.post(&path, &question).await.unwrap().expect(200);
+}
+
+/// Waits until a gateway counts this many completed tasks and answers, and every event of the
+/// activity feed once.
+async fn counts(client: &Client, expected: u64) {
+    let counted = until(async || {
+        let read = async |path: &str| anyhow::Ok(client.get(path).await?.expect(200));
+        let sum = |found: &Value| -> u64 {
+            let minutes = found["minutes"].as_array().into_iter().flatten();
+            minutes.filter_map(|minute| minute["count"].as_u64()).sum()
+        };
+        let tasks = read("/stats/tasks?days=2").await?;
+        let answers = read("/stats/assistant?hours=1").await?;
+        let events = sum(&read("/stats/events?hours=1").await?);
+        let newest = read("/activity?limit=1").await?["items"][0]["sequence"].as_u64();
+        let found = (tasks["total"]["completed"].as_u64(), sum(&answers));
+        ensure!(found == (Some(expected), expected), "{found:?}");
+        ensure!(newest == Some(events), "{events} of {newest:?} events");
+        Ok(())
+    });
+    counted.await.unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn statistics_count_each_task_and_answer_once_over_replicas_and_a_killed_one() {
+    let Some(mut mesh) = Mesh::replicas().await.unwrap() else {
+        return;
+    };
+    let team = Team::at(&mesh.client(), 1).await.unwrap();
+    for n in 0..5 {
+        work_and_ask(&mesh, &team, &format!("release {n}")).await;
+    }
+    // What it has counted and not committed is delivered to the other replica again.
+    mesh.kill(Role::Notify, 0).await.unwrap();
+    for n in 5..8 {
+        work_and_ask(&mesh, &team, &format!("release {n}")).await;
+    }
+    mesh.restart(Role::Notify, 0).await.unwrap();
+    work_and_ask(&mesh, &team, "the last one").await;
+    for client in mesh.everywhere(&team.admin) {
+        counts(&client, 9).await;
+    }
 }

@@ -156,8 +156,8 @@ impl Health {
         });
     }
 
-    /// Registers a dependency that has alerts of its own: it is only among what is
-    /// [known](Self::known).
+    /// Registers a dependency that has alerts of its own: it is not among the
+    /// [findings](Self::findings) that raise one.
     pub fn shows(&self, service: &'static str, dependency: &'static str, check: Arc<dyn Check>) {
         self.0.shown.lock().push(Named {
             service,
@@ -178,9 +178,20 @@ impl Health {
         *self.0.phase.lock()
     }
 
-    /// Checks all dependencies concurrently.
+    /// Checks all dependencies concurrently, except those that have alerts of their own.
     pub async fn findings(&self) -> Vec<Finding> {
         let checks = self.0.checks.lock().clone();
+        self.look(checks).await
+    }
+
+    /// Checks all dependencies concurrently.
+    pub async fn all_findings(&self) -> Vec<Finding> {
+        let mut checks = self.0.checks.lock().clone();
+        checks.extend_from_slice(&self.0.shown.lock());
+        self.look(checks).await
+    }
+
+    async fn look(&self, checks: Vec<Named>) -> Vec<Finding> {
         let findings = results(checks).await;
         self.note(&findings, SystemClock.now());
         findings
@@ -189,7 +200,7 @@ impl Health {
     /// The last result of each check, which is at most seconds old while the process serves.
     pub async fn known(&self) -> Vec<Known> {
         let shown = self.0.shown.lock().clone();
-        self.note(&results(shown).await, SystemClock.now());
+        self.look(shown).await;
         self.0.known.lock().values().cloned().collect()
     }
 
@@ -206,27 +217,34 @@ impl Health {
     }
 }
 
-/// Runs these checks concurrently.
+/// Runs these checks concurrently. What several services depend on is checked once: each check asks
+/// a server.
 async fn results(checks: Vec<Named>) -> Vec<Finding> {
-    join_all(checks.into_iter().map(|named| async move {
-        let problem = match tokio::time::timeout(CHECK_TIMEOUT, named.check.check()).await {
-            Ok(Ok(())) => None,
-            Ok(Err(problem)) => Some(problem),
+    let address = |check: &Arc<dyn Check>| Arc::as_ptr(check).addr();
+    let distinct: BTreeMap<_, _> = checks
+        .iter()
+        .map(|named| (address(&named.check), &named.check))
+        .collect();
+    let problems = distinct.into_iter().map(|(address, check)| async move {
+        let problem = match tokio::time::timeout(CHECK_TIMEOUT, check.check()).await {
+            Ok(result) => result.err(),
             Err(_) => Some(Problem::Away(format!("no answer within {CHECK_TIMEOUT:?}"))),
         };
-        Finding {
-            service: named.service,
-            dependency: named.dependency,
-            need: named.need,
-            problem,
-        }
-    }))
-    .await
+        (address, problem)
+    });
+    let problems: BTreeMap<_, _> = join_all(problems).await.into_iter().collect();
+    let findings = checks.iter().map(|named| Finding {
+        service: named.service,
+        dependency: named.dependency,
+        need: named.need,
+        problem: problems[&address(&named.check)].clone(),
+    });
+    findings.collect()
 }
 
 #[cfg(test)]
 mod tests {
-    use std::sync::atomic::{AtomicBool, Ordering};
+    use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 
     use super::*;
 
@@ -259,6 +277,35 @@ mod tests {
         assert_eq!(written[1]["problem"], "no answer within 2s");
         assert!(findings[0].prevents() && !findings[0].degrades());
         assert!(findings[1].degrades() && !findings[1].prevents());
+    }
+
+    /// Counts how often it is checked.
+    #[derive(Default)]
+    struct Counted(AtomicU32);
+
+    #[async_trait]
+    impl Check for Counted {
+        async fn check(&self) -> Result<(), Problem> {
+            self.0.fetch_add(1, Ordering::Relaxed);
+            Err(Problem::Away("it is away".into()))
+        }
+    }
+
+    #[tokio::test]
+    async fn what_several_services_share_is_checked_once() {
+        let (health, bus) = (Health::default(), Arc::new(Counted::default()));
+        for service in ["a.Service", "b.Service"] {
+            health.depends(service, "bus", Need::Degraded, bus.clone());
+        }
+        health.depends("a.Service", "store", Need::Required, Arc::new(Full));
+        let findings = health.findings().await;
+        let problems: Vec<_> = findings
+            .iter()
+            .map(|finding| finding.problem.clone().map(String::from))
+            .collect();
+        let problems: Vec<_> = problems.iter().flatten().collect();
+        assert_eq!(problems, ["it is away", "it is away", "it is full"]);
+        assert_eq!(bus.0.load(Ordering::Relaxed), 1);
     }
 
     /// Is there while the flag is set.
@@ -305,6 +352,7 @@ mod tests {
             1,
             "what is only shown raises no alert"
         );
+        assert_eq!(health.all_findings().await.len(), 2);
         let known = health.known().await;
         let down = known.iter().filter(|known| !known.finding.is_up());
         assert_eq!((known.len(), down.count()), (2, 2));

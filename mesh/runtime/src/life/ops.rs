@@ -55,7 +55,7 @@ struct Readiness {
 }
 
 async fn readyz(State(health): State<Health>) -> impl IntoResponse {
-    let checks = health.findings().await;
+    let checks = health.all_findings().await;
     let phase = health.phase();
     let ready = phase == Phase::Serving && !checks.iter().any(Finding::prevents);
     let degraded = checks

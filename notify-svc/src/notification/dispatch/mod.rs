@@ -142,7 +142,8 @@ impl Dispatcher {
             while let Some(sent) = sending.try_join_next() {
                 server.learn(sent.unwrap_or_default(), self.clock.now());
             }
-            let is_due = server.probe_at().is_some_and(|at| at <= Instant::now());
+            let probe_at = server.probe_at(sending.len());
+            let is_due = probe_at.is_some_and(|at| at <= Instant::now());
             if is_due && probes.is_empty() {
                 let mailer = Arc::clone(&self.mailer);
                 probes.spawn(async move { mailer.is_there().await });

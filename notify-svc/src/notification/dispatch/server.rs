@@ -6,6 +6,9 @@
 //! | present | as many as there are connections | |
 //! | away | none | the server is probed every [`PROBE_EVERY`], without a mail |
 //!
+//! A server that is not away is probed too if no mail was sent for [`IDLE`]: otherwise nobody would
+//! learn that it is away until the next mail.
+//!
 //! Nothing of this is stored. A mail that did not reach the server stays due in the queue, so the
 //! first replica, or the next process, that reaches the server sends it.
 
@@ -22,6 +25,10 @@ use crate::{metrics as m, notification::GIVE_UP_AFTER};
 /// How often an unavailable mail server is probed.
 const PROBE_EVERY: Duration = Duration::from_secs(5);
 
+/// After this time without a contact, an available mail server is probed. Short enough for an alert
+/// within a minute, long enough for a server that wants to be asked rarely.
+const IDLE: Duration = Duration::from_secs(15);
+
 /// How long this process must have seen the server unavailable before it gives up any notification.
 /// After a start, many may have waited for long, and the server may still be starting too.
 const TIMEOUT: jiff::SignedDuration = jiff::SignedDuration::from_mins(10);
@@ -35,7 +42,7 @@ impl MailServer {
     pub(super) fn note(&self, server: &Server) {
         let problem = match server {
             Server::Away { why, .. } => Some(why.clone()),
-            Server::Unknown { .. } | Server::Present => None,
+            Server::Unknown { .. } | Server::Present { .. } => None,
         };
         *self.0.lock() = problem;
     }
@@ -69,8 +76,11 @@ pub(super) enum Server {
     Unknown {
         /// Since when it was unavailable, if it was.
         away_since: Option<Timestamp>,
+        probe_at: Instant,
     },
-    Present,
+    Present {
+        probe_at: Instant,
+    },
     Away {
         since: Timestamp,
         why: String,
@@ -81,7 +91,10 @@ pub(super) enum Server {
 
 impl Default for Server {
     fn default() -> Self {
-        Self::Unknown { away_since: None }
+        Self::Unknown {
+            away_since: None,
+            probe_at: Instant::now() + IDLE,
+        }
     }
 }
 
@@ -89,17 +102,20 @@ impl Server {
     /// How many more mails may be claimed while `sending` mails are being sent.
     pub(super) fn free(&self, connections: usize, sending: usize) -> usize {
         match self {
-            Self::Present => connections.saturating_sub(sending),
+            Self::Present { .. } => connections.saturating_sub(sending),
             Self::Unknown { .. } => 1_usize.saturating_sub(sending),
             Self::Away { .. } => 0,
         }
     }
 
-    /// When to probe the server; `None` if it is not needed.
-    pub(super) fn probe_at(&self) -> Option<Instant> {
+    /// When to probe the server while `sending` mails are being sent; `None` if these will show
+    /// whether it is available.
+    pub(super) fn probe_at(&self, sending: usize) -> Option<Instant> {
         match self {
             Self::Away { probe_at, .. } => Some(*probe_at),
-            _ => None,
+            Self::Unknown { probe_at, .. } | Self::Present { probe_at } => {
+                (sending == 0).then_some(*probe_at)
+            }
         }
     }
 
@@ -134,8 +150,8 @@ impl Server {
 
     fn away_since(&self) -> Option<Timestamp> {
         match self {
-            Self::Present => None,
-            Self::Unknown { away_since } => *away_since,
+            Self::Present { .. } => None,
+            Self::Unknown { away_since, .. } => *away_since,
             Self::Away { since, .. } => Some(*since),
         }
     }
@@ -144,16 +160,23 @@ impl Server {
         if self.away_since().is_some() {
             tracing::info!("mail server is back; sending mails");
         }
-        *self = Self::Present;
+        *self = Self::Present {
+            probe_at: Instant::now() + IDLE,
+        };
         metrics::gauge!(m::MAIL_SERVER_UP).set(1.0);
     }
 
     fn is_there(&mut self) {
-        // An attempt may have shown more in the meantime.
-        if let Self::Away { since, .. } = *self {
-            *self = Self::Unknown {
-                away_since: Some(since),
-            };
+        let next = Instant::now() + IDLE;
+        match self {
+            Self::Away { since, .. } => {
+                *self = Self::Unknown {
+                    away_since: Some(*since),
+                    probe_at: next,
+                };
+            }
+            // An attempt has shown more.
+            Self::Unknown { probe_at, .. } | Self::Present { probe_at } => *probe_at = next,
         }
         metrics::gauge!(m::MAIL_SERVER_UP).set(1.0);
     }
@@ -183,7 +206,7 @@ mod tests {
     }
 
     fn away() -> Server {
-        let mut server = Server::Present;
+        let mut server = Server::default();
         server.learn(Contact::Failed("refused".to_owned()), NOW);
         server
     }
@@ -196,22 +219,37 @@ mod tests {
         assert_eq!(server.free(16, 0), 1, "nothing is known yet");
         server.learn(Contact::Made, NOW);
         assert_eq!((server.free(16, 0), server.free(16, 15)), (16, 1));
-        assert_eq!((server.free(16, 20), server.probe_at()), (0, None));
+        assert_eq!(server.free(16, 20), 0);
     }
 
     #[tokio::test(start_paused = true)]
     async fn an_unavailable_server_is_probed_and_gets_no_mails() {
         let mut server = away();
         assert_eq!(server.free(16, 0), 0);
-        assert_eq!(server.probe_at(), Some(Instant::now() + PROBE_EVERY));
+        assert_eq!(server.probe_at(0), Some(Instant::now() + PROBE_EVERY));
         tokio::time::advance(PROBE_EVERY).await;
         server.answered(Err("refused".to_owned()), after(1));
         assert_eq!(server.free(16, 0), 0);
-        assert_eq!(server.probe_at(), Some(Instant::now() + PROBE_EVERY));
+        assert_eq!(server.probe_at(0), Some(Instant::now() + PROBE_EVERY));
         server.answered(Ok(()), after(2));
-        assert_eq!((server.free(16, 0), server.probe_at()), (1, None));
+        assert_eq!(server.free(16, 0), 1);
         server.learn(Contact::Made, after(2));
         assert_eq!(server.free(16, 0), 16);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn an_available_server_is_probed_if_no_mail_is_sent() {
+        let next = || Some(Instant::now() + IDLE);
+        let mut server = Server::default();
+        assert_eq!((server.probe_at(0), server.probe_at(1)), (next(), None));
+        tokio::time::advance(IDLE).await;
+        server.learn(Contact::Made, NOW);
+        assert_eq!((server.probe_at(0), server.probe_at(1)), (next(), None));
+        tokio::time::advance(IDLE).await;
+        server.answered(Ok(()), NOW);
+        assert_eq!((server.probe_at(0), server.free(16, 0)), (next(), 16));
+        server.answered(Err("refused".to_owned()), NOW);
+        assert_eq!(server.free(16, 0), 0);
     }
 
     #[test]
@@ -220,7 +258,6 @@ mod tests {
         server.answered(Ok(()), after(1));
         server.learn(Contact::Failed("530 who are you?".to_owned()), after(1));
         assert_eq!(server.free(16, 0), 0);
-        assert!(server.probe_at().is_some());
         assert_eq!(server.away_since(), Some(NOW), "it is one outage");
     }
 
@@ -241,7 +278,7 @@ mod tests {
         let mut server = away();
         server.learn(Contact::Made, after(1));
         server.answered(Ok(()), after(1));
-        assert_eq!(server, Server::Present);
+        assert_eq!(server.free(16, 0), 16);
     }
 
     #[test]

@@ -1,11 +1,13 @@
-//! From a broken service to a mail: Prometheus, Alertmanager, the gateway's webhook, notify-svc.
+//! From a broken service to a mail: Prometheus, Alertmanager, the gateway's webhook, notify-svc. And
+//! from each part that is killed to its alert.
 
 use std::{fs, path::Path};
 
-use anyhow::{Context as _, ensure};
+use anyhow::Context as _;
 use slipway_tests::{
-    Backbones, Client, Options, Process,
-    monitoring::{Alertmanager, Prometheus, is_installed},
+    Backbones, Options, Process,
+    monitoring::{Alertmanager, Pace, Prometheus, is_installed},
+    outages::{Part, Scene},
     until,
 };
 
@@ -64,48 +66,17 @@ async fn a_service_that_is_down_is_mailed_and_its_return_too() {
     mailed(process.data.path(), &format!("Over: {down}")).await;
 }
 
-/// Waits until an alert is in this state.
-async fn is(prometheus: &Prometheus, alert: &str, state: &str) {
-    let reached = until(async || {
-        let found = prometheus.alert(alert).await?;
-        ensure!(found == state, "{alert} is {found}");
-        Ok(())
-    });
-    reached.await.unwrap();
-}
-
-/// Whether `/readyz` reports a problem of this dependency.
-async fn lacks(process: &Process, dependency: &str) -> bool {
-    let ready = Client::new(&process.ops).get("/readyz").await.unwrap().body;
-    let checks = ready["checks"].as_array().unwrap();
-    let mut lacking = checks.iter().filter(|check| check["problem"].is_string());
-    lacking.any(|check| check["dependency"] == dependency)
-}
-
 #[tokio::test(flavor = "multi_thread")]
-async fn a_killed_server_is_an_alert_until_it_is_back() {
+async fn a_killed_part_is_an_alert_and_named_by_readyz_until_it_is_back() {
     if !is_installed().unwrap() {
         return;
     }
     let Some(backbones) = Backbones::start().await.unwrap() else {
         return;
     };
-    let process = Process::start_with(&backbones.options()).await.unwrap();
-    let targets = [("all", process.ops.clone())];
-    let prometheus = Prometheus::start(&targets, None).await.unwrap();
-    for (alert, dependency) in [
-        ("BrokerUnreachable", "bus"),
-        ("DatabaseUnreachable", "store"),
-    ] {
-        let server = async |command| match dependency {
-            "bus" => backbones.kafka(command).await.unwrap(),
-            _ => backbones.mongodb(command).await.unwrap(),
-        };
-        is(&prometheus, alert, "inactive").await;
-        server("kill").await;
-        is(&prometheus, alert, "firing").await;
-        assert!(lacks(&process, dependency).await, "{dependency}");
-        server("start").await;
-        is(&prometheus, alert, "inactive").await;
+    let mut scene = Scene::set(backbones, Pace::Fast).await.unwrap();
+    for part in Part::ALL {
+        let outage = scene.without(part).await.unwrap();
+        eprintln!("{outage}");
     }
 }
