@@ -3,7 +3,7 @@
 use anyhow::Context as _;
 use futures::future::try_join_all;
 use serde_json::{Value, json};
-use slipway_tests::{Answer, Client, Options, Process, team::PASSWORD};
+use slipway_tests::{Answer, Client, Options, PlainBrowser, Process, team::PASSWORD};
 
 use crate::api::{invalid, members, start};
 
@@ -330,6 +330,15 @@ async fn a_closed_registration_is_for_admins_only() -> anyhow::Result<()> {
     register(&ada, "eve", "eve@example.com")
         .await?
         .refused(403, "REGISTRATION_CLOSED");
+    // The pages offer no form that is always refused.
+    let mut browser = PlainBrowser::new(&server.http);
+    let page = browser.open("/sign-in").await?.text;
+    assert!(!page.contains("/sign-up"), "{page}");
+    let page = browser.open("/sign-up").await?.text;
+    assert!(
+        page.contains("ask one") && !page.contains("/ui/sign-up"),
+        "{page}"
+    );
     Ok(())
 }
 
