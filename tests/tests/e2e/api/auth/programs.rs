@@ -29,10 +29,11 @@ use crate::api::{
 };
 
 /// What no token may do, whatever its scope.
-const SIGN_IN_ONLY: [(&str, &str); 6] = [
+const SIGN_IN_ONLY: [(&str, &str); 7] = [
     ("DELETE", "/auth/sessions"),
     ("DELETE", "/auth/sessions/{id}"),
     ("DELETE", "/auth/tokens/{id}"),
+    ("PATCH", "/auth/me"),
     ("POST", "/auth/logout"),
     ("POST", "/auth/password"),
     ("POST", "/auth/tokens"),
