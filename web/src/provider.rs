@@ -95,6 +95,7 @@ async fn finish(
         let identity = web.services.identity.clone();
         let answer = { identity }.finish_provider_sign_in(request).await?;
         let answer = answer.into_inner();
+        visitor.end_earlier_session(&web).await;
         let age = left(answer.expires_at.as_ref(), web.clock.now())?;
         let session = web.cookies.set(&answer.secret, age)?;
         Ok::<_, Fault>((session, answer.next))

@@ -6,6 +6,7 @@ use axum::extract::FromRequestParts;
 use http::request::Parts;
 use jiff::Timestamp;
 use maud::{Markup, html};
+use slipway_proto::identity::v1::LogoutRequest;
 use slipway_rpc::{
     access::{Principal, Role},
     error::{Fault, Kind},
@@ -22,6 +23,33 @@ pub struct Visitor {
     pub user: Option<Arc<Principal>>,
     /// Metadata for calls on the visitor's behalf.
     pub outbound: Outbound,
+}
+
+impl Visitor {
+    /// Ends the visitor's session, if there is one.
+    ///
+    /// # Errors
+    /// If it may not have ended.
+    pub(crate) async fn end_session(&self, web: &Web) -> Result<(), Fault> {
+        if self.user.is_none() {
+            return Ok(());
+        }
+        let request = self.outbound.request(LogoutRequest {});
+        let identity = web.services.identity.clone();
+        match { identity }.logout(request).await.map_err(Fault::from) {
+            // It has ended meanwhile.
+            Err(fault) if fault.kind != Kind::Unauthenticated => Err(fault),
+            _ => Ok(()),
+        }
+    }
+
+    /// The same, after the visitor has signed in again: nobody would find that session any more. The
+    /// new one counts anyway.
+    pub(crate) async fn end_earlier_session(&self, web: &Web) {
+        if let Err(Fault { code, .. }) = self.end_session(web).await {
+            tracing::warn!(code = %code, "the earlier session of a browser has not ended");
+        }
+    }
 }
 
 impl<S: Sync> FromRequestParts<S> for Visitor {

@@ -124,15 +124,44 @@ pub(crate) struct OwnAccount {
     user: Account,
     /// An email address that waits to be confirmed by the link of a mail.
     pending_email: Option<String>,
+    /// Whether the account has a password that it can sign in with.
+    has_password: bool,
+    /// Whether the email address comes from the identity provider, and is changed there.
+    email_from_provider: bool,
 }
 
-impl OwnAccount {
-    /// The account in a service's answer.
-    pub(crate) fn of(user: Option<v1::User>, pending_email: String) -> Result<Self, Malformed> {
+impl TryFrom<v1::GetMeResponse> for OwnAccount {
+    type Error = Malformed;
+
+    fn try_from(answer: v1::GetMeResponse) -> Result<Self, Malformed> {
         Ok(Self {
-            user: required("user", user)?.try_into()?,
-            pending_email: given_text(pending_email),
+            user: required("user", answer.user)?.try_into()?,
+            pending_email: given_text(answer.pending_email),
+            has_password: answer.has_password,
+            email_from_provider: answer.email_from_provider,
         })
+    }
+}
+
+impl TryFrom<v1::UpdateMeResponse> for OwnAccount {
+    type Error = Malformed;
+
+    fn try_from(answer: v1::UpdateMeResponse) -> Result<Self, Malformed> {
+        let v1::UpdateMeResponse {
+            user,
+            revision,
+            pending_email,
+            has_password,
+            email_from_provider,
+        } = answer;
+        let read = v1::GetMeResponse {
+            user,
+            revision,
+            pending_email,
+            has_password,
+            email_from_provider,
+        };
+        read.try_into()
     }
 }
 

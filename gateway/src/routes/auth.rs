@@ -139,7 +139,7 @@ async fn me(State(app): State<AppState>, caller: Caller) -> Result<Tagged<OwnAcc
     let answer = app.identity().get_me(request).await?.into_inner();
     Ok(Tagged {
         revision: answer.revision,
-        body: OwnAccount::of(answer.user, answer.pending_email)?,
+        body: answer.try_into()?,
     })
 }
 
@@ -164,9 +164,15 @@ async fn me(State(app): State<AppState>, caller: Caller) -> Result<Tagged<OwnAcc
         ),
         (
             status = 403,
-            description = "`WRONG_PASSWORD`: the password is wrong, which counts as a failed sign-in",
+            description = "`WRONG_PASSWORD`: the password is wrong, which counts as a failed \
+                sign-in; `PASSWORDS_OFF`",
         ),
-        (status = 409, description = "`EMAIL_TAKEN`; `ACCOUNT_CHANGED`: by another request"),
+        (
+            status = 409,
+            description = "`EMAIL_FROM_PROVIDER`: the identity provider gives the address; \
+                `NO_PASSWORD`: the account signs in without one; `EMAIL_TAKEN`; `ACCOUNT_CHANGED`: by \
+                another request",
+        ),
         (status = 412, description = "`ACCOUNT_CHANGED`: changed meanwhile"),
         (
             status = 429,
@@ -191,7 +197,7 @@ async fn update_me(
     let answer = answer.await?.into_inner();
     Ok(Tagged {
         revision: answer.revision,
-        body: OwnAccount::of(answer.user, answer.pending_email)?,
+        body: answer.try_into()?,
     })
 }
 

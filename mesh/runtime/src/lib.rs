@@ -10,12 +10,14 @@
 //! | [`contention`] | retries after concurrency conflicts |
 //! | [`json`], [`rfc3339`] | JSON and times read strictly |
 //! | [`text`] | which characters foreign text may contain, and how it is displayed |
+//! | [`file`] | files that the configuration names |
 //! | [`clock`], [`zone`], [`id`] | time, time zones, identifiers |
 
 pub mod alarm;
 pub mod backoff;
 pub mod clock;
 pub mod contention;
+pub mod file;
 pub mod id;
 pub mod json;
 pub mod life;

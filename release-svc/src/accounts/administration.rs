@@ -42,7 +42,7 @@ impl Accounts {
         caller: &Principal,
         registration: Registration,
         repeatable: Option<Repeatable>,
-    ) -> Result<User, Fault> {
+    ) -> Result<Account, Fault> {
         self.check_passwords()?;
         let create = async {
             let _place = self.hasher.registrations.place()?;
@@ -53,9 +53,8 @@ impl Accounts {
                 receipt: receipt(repeatable.as_ref(), &user),
             };
             let turn = self.hasher.registrations.turn().await?;
-            let inserted = self.insert(&turn, user.clone(), registration.password, commit);
-            inserted.await?.map_err(refused)?;
-            Ok(user)
+            let inserted = self.insert(&turn, user, registration.password, commit);
+            inserted.await?.map_err(refused)
         };
         self.once(repeatable.as_ref(), create).await
     }
@@ -69,7 +68,7 @@ impl Accounts {
         caller: &Principal,
         invitation: Invitation,
         repeatable: Option<Repeatable>,
-    ) -> Result<User, Fault> {
+    ) -> Result<Account, Fault> {
         self.check_passwords()?;
         let create = async {
             let Invitation {
@@ -87,9 +86,9 @@ impl Accounts {
                 ],
                 receipt: receipt(repeatable.as_ref(), &user),
             };
-            let account = Account::new(user.clone(), None).with_first_link(link);
+            let account = Account::new(user, None).with_first_link(link);
             self.store(&account, commit).await.map_err(refused)?;
-            Ok(user)
+            Ok(account)
         };
         self.once(repeatable.as_ref(), create).await
     }
@@ -98,8 +97,8 @@ impl Accounts {
     async fn once(
         &self,
         repeatable: Option<&Repeatable>,
-        create: impl Future<Output = Result<User, Fault>>,
-    ) -> Result<User, Fault> {
+        create: impl Future<Output = Result<Account, Fault>>,
+    ) -> Result<Account, Fault> {
         let earlier = || async {
             let Some(repeatable) = repeatable else {
                 return Ok(None);
@@ -110,7 +109,7 @@ impl Accounts {
                 return Ok(None);
             };
             let id = Uuid::from_slice(&id).map_err(Fault::internal)?;
-            self.account(UserId(id)).await.map(|it| Some(it.user))
+            self.account(UserId(id)).await.map(Some)
         };
         receipts::unless_earlier(earlier, create).await
     }

@@ -89,7 +89,7 @@ impl Accounts {
             }
         };
         match self.insert(&turn, user, password, commit).await? {
-            Ok(()) => Ok(()),
+            Ok(_) => Ok(()),
             // Another replica created the first admin meanwhile.
             Err(_) if self.stores.users.has_admin().await? => {
                 if is_shown {

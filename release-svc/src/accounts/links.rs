@@ -263,7 +263,12 @@ fn owner(user: &User) -> Actor {
     }
 }
 
-fn email_changed(before: &User, after: &Account, actor: &Actor, time: Timestamp) -> Event {
+pub(super) fn email_changed(
+    before: &User,
+    after: &Account,
+    actor: &Actor,
+    time: Timestamp,
+) -> Event {
     let payload = EmailChangedEvent {
         user_id: before.id.0,
         username: before.username.to_string(),

@@ -75,18 +75,18 @@ impl Accounts {
         serde_json::to_string(self.sessions.issuer.jwks()).map_err(Fault::internal)
     }
 
-    /// Stores a new account with its password hashed.
+    /// Stores a new account with its password hashed; returns it.
     async fn insert(
         &self,
         turn: &Turn<'_>,
         user: User,
         password: NewPassword,
         commit: Commit,
-    ) -> Result<Result<(), InsertUserError>, HashError> {
+    ) -> Result<Result<Account, InsertUserError>, HashError> {
         let password = password.into_inner();
         let password_hash = self.hasher.hash(turn, password).await?;
         let account = Account::new(user, Some(password_hash));
-        Ok(self.store(&account, commit).await)
+        Ok(self.store(&account, commit).await.map(|()| account))
     }
 
     /// Stores a new account.

@@ -44,7 +44,8 @@ impl Passwords {
         }
     }
 
-    pub(super) fn admits(&self, user: &User) -> bool {
+    /// Whether this account may sign in with a password.
+    pub(crate) fn admits(&self, user: &User) -> bool {
         match self {
             Self::Everybody => true,
             Self::Only(_) => self.is_only(user) && user.role == Role::Admin,
@@ -80,6 +81,28 @@ impl Accounts {
         }
     }
 
+    /// Refuses an account that has no password to sign in with.
+    ///
+    /// # Errors
+    /// `PASSWORDS_OFF`; `NO_PASSWORD`.
+    pub(super) fn check_has_password(&self, account: &Account) -> Result<(), Fault> {
+        self.check_password_of(Some(account))?;
+        match account.password_hash {
+            Some(_) => Ok(()),
+            None => Err(no_password()),
+        }
+    }
+
+    /// Whether an account has a password that it can sign in with.
+    pub(crate) fn has_password(&self, account: &Account) -> bool {
+        self.check_has_password(account).is_ok()
+    }
+
+    /// Whether anybody may create an account with a password.
+    pub(crate) fn is_open(&self) -> bool {
+        self.has_passwords() && self.registration.open
+    }
+
     /// Changes the caller's password and ends the caller's other sessions.
     ///
     /// # Errors
@@ -94,10 +117,7 @@ impl Accounts {
     ) -> Result<(), Fault> {
         let id = UserId(caller.user_id);
         let account = self.users().user(id).await?.ok_or_else(gone)?;
-        self.check_password_of(Some(&account))?;
-        if account.password_hash.is_none() {
-            return Err(no_password());
-        }
+        self.check_has_password(&account)?;
         let (name, email) = (
             account.user.username.to_string(),
             account.user.email.to_string(),

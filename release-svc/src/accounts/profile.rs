@@ -66,8 +66,8 @@ impl Accounts {
     /// Changes the caller's account. Mails a link to a new address.
     ///
     /// # Errors
-    /// `ACCOUNT_CHANGED`; with another address `WRONG_PASSWORD`, `EMAIL_TAKEN`, `TOO_MANY_LINKS`,
-    /// `TOO_MANY_ATTEMPTS`, `TOO_BUSY`.
+    /// `ACCOUNT_CHANGED`; with another address `EMAIL_FROM_PROVIDER`, `PASSWORDS_OFF`, `NO_PASSWORD`,
+    /// `WRONG_PASSWORD`, `EMAIL_TAKEN`, `TOO_MANY_LINKS`, `TOO_MANY_ATTEMPTS`, `TOO_BUSY`.
     pub async fn update_profile(
         &self,
         caller: &Principal,
@@ -140,6 +140,10 @@ impl Accounts {
         password: String,
         address: Option<IpAddr>,
     ) -> Result<(), Fault> {
+        if self.has_email_of_provider(&account) {
+            return Err(email_from_provider());
+        }
+        self.check_has_password(&account)?;
         let (id, now) = (account.user.id, self.clock.now());
         let place = self.hasher.sign_ins.place()?;
         let name = Subject::account(id);
@@ -186,6 +190,15 @@ fn renamed(user: &User, name: Option<&DisplayName>) -> ProfileChangedEvent {
             to: text(name),
         }],
     }
+}
+
+fn email_from_provider() -> Fault {
+    Fault::new(
+        Kind::Conflict,
+        "EMAIL_FROM_PROVIDER",
+        "Your email address comes from the identity provider. Change it there: once it is verified, \
+         your account has it from your next sign-in on.",
+    )
 }
 
 fn changed_meanwhile() -> Fault {

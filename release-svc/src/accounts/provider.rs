@@ -1,7 +1,8 @@
 //! Signs browsers in with the identity provider.
 //!
 //! An account is found by the provider's own name for the user, and by nothing else: an email
-//! address may be changed at the provider, or belong to somebody else there.
+//! address may be changed at the provider, or belong to somebody else there. The account follows the
+//! address if the provider has verified it.
 
 use slipway_bus::Actor;
 use slipway_rpc::{
@@ -10,7 +11,8 @@ use slipway_rpc::{
 };
 
 use super::{
-    Accounts, administration::LAST_ADMIN, login::account_disabled, register::user_actor, registered,
+    Accounts, administration::LAST_ADMIN, links::email_changed, login::account_disabled,
+    register::user_actor, registered,
 };
 use crate::{
     identity::{Account, AccountChange, User},
@@ -22,7 +24,7 @@ use crate::{
         person::{Person, candidate},
     },
     sessions::{Place, StartedBrowser, service::session_ended},
-    store::{Commit, InsertUserError},
+    store::{Administered, Commit, InsertUserError},
 };
 
 /// Attempts to create an account: each of them fails only because another account has the name.
@@ -154,6 +156,7 @@ impl Accounts {
             return Err(account_disabled().into());
         }
         let account = self.with_role(account, role).await?;
+        let account = self.with_address(account, &person).await?;
         let user = account.user.clone();
         let started = self.sessions.start_browser(user, returned.place).await?;
         if !self.is_valid(&account, started.session.id).await? {
@@ -178,7 +181,8 @@ impl Accounts {
                 continue;
             };
             let role = role.unwrap_or(Role::Developer);
-            let user = User::new(username, email, role, self.clock.now());
+            let mut user = User::new(username, email, role, self.clock.now());
+            user.display_name = person.display_name();
             let account = Account::of_provider(user, person.subject.clone());
             let commit = Commit {
                 events: vec![registered(&account.user, &user_actor(&account.user))],
@@ -225,6 +229,50 @@ impl Accounts {
             }
             changed => changed,
         }
+    }
+
+    /// The account with the address that the provider has verified, if it is another one. The former
+    /// address is told.
+    async fn with_address(&self, account: Account, person: &Person) -> Result<Account, Fault> {
+        let email = person.verified_email();
+        let Some(email) = email.filter(|email| email.key() != account.user.email.key()) else {
+            return Ok(account);
+        };
+        let (id, now) = (account.user.id, self.clock.now());
+        let done = self.stores.users.administer(id, |before| {
+            if before.user.is_disabled() || before.user.email.key() == email.key() {
+                return None;
+            }
+            let after = before.with_email(email.clone());
+            let event = email_changed(&before.user, &after, &Actor::System, now);
+            Some((after, vec![event]))
+        });
+        match done.await? {
+            Administered::Changed { after, .. } => {
+                self.wake.wake(id.0);
+                Ok(after)
+            }
+            Administered::Unchanged(account) => Ok(account),
+            Administered::EmailTaken => {
+                tracing::warn!(
+                    username = %account.user.username,
+                    "the account keeps its email address: another account has the one that the \
+                     identity provider gives"
+                );
+                Ok(account)
+            }
+            Administered::Unknown | Administered::LastAdmin => Err(session_ended()),
+        }
+    }
+
+    /// Whether the identity provider gives the address of an account.
+    pub(crate) fn has_email_of_provider(&self, account: &Account) -> bool {
+        let provider = self.provider.as_deref();
+        provider
+            .zip(account.provider.as_ref())
+            .is_some_and(|(provider, subject)| {
+                provider.config().issuer.to_string() == subject.issuer
+            })
     }
 }
 

@@ -33,15 +33,15 @@ use slipway_rpc::{
     page,
 };
 use slipway_runtime::text::is_blank;
-use slipway_store::receipts::Repeatable;
+use slipway_store::{Document as _, receipts::Repeatable};
 use tonic::{Request, Response, Status};
 
 use super::{id, translate};
 use crate::{
     accounts::{Accounts, Invitation, ProfileChange, Registrant, Registration},
-    identity::{Account as StoredAccount, AccountChange, Email, User, UserId, credentials},
+    identity::{Account as StoredAccount, AccountChange, Email, UserId, credentials},
     sessions::{EndedFeed, Place, SessionId, programs::TokenDraft},
-    store::{AccountFilter, ReleaseStore, UserKey},
+    store::{AccountFilter, Listed, ReleaseStore, UserKey},
 };
 
 /// Names that one call may resolve.
@@ -182,6 +182,7 @@ impl IdentityService for Identity {
         Ok(Response::new(GetSignInOptionsResponse {
             passwords: self.accounts.has_passwords(),
             provider: self.accounts.provider.as_deref().map(translate::provider),
+            registration: self.accounts.is_open(),
         }))
     }
 
@@ -356,7 +357,7 @@ impl IdentityService for Identity {
         let purpose = translate::requested_purpose(message.purpose)?;
         let account = self.accounts.send_link(&caller, account, purpose).await?;
         Ok(Response::new(SendAccountLinkResponse {
-            account: Some(self.with_open_tasks(&account.user).await?),
+            account: Some(self.with_open_tasks(&account).await?),
         }))
     }
 
@@ -382,6 +383,8 @@ impl IdentityService for Identity {
             user: Some(translate::own_user(&account.user)),
             revision: account.revision,
             pending_email: self.pending_email(&account),
+            has_password: self.accounts.has_password(&account),
+            email_from_provider: self.accounts.has_email_of_provider(&account),
         }))
     }
 
@@ -406,6 +409,8 @@ impl IdentityService for Identity {
             user: Some(translate::own_user(&account.user)),
             revision: account.revision,
             pending_email: self.pending_email(&account),
+            has_password: self.accounts.has_password(&account),
+            email_from_provider: self.accounts.has_email_of_provider(&account),
         }))
     }
 
@@ -475,7 +480,7 @@ impl IdentityService for Identity {
         let found = found.map_err(Fault::from)?;
         let items = found.items.iter();
         Ok(Response::new(ListAccountsResponse {
-            accounts: items.map(|user| translate::account(user, None)).collect(),
+            accounts: items.map(|listed| self.listed(listed)).collect(),
             next_page_token: page::encode_cursor(&list, found.next.as_ref()),
         }))
     }
@@ -487,7 +492,7 @@ impl IdentityService for Identity {
         let id = id("id", &request.get_ref().id)?;
         let account = self.accounts.account(id).await?;
         Ok(Response::new(GetAccountResponse {
-            account: Some(self.with_open_tasks(&account.user).await?),
+            account: Some(self.with_open_tasks(&account).await?),
         }))
     }
 
@@ -505,7 +510,7 @@ impl IdentityService for Identity {
         let message = request.into_inner();
         let role = translate::requested_role(message.role)?;
         let (name, email, password) = (&message.username, &message.email, &message.password);
-        let user = if message.invite {
+        let account = if message.invite {
             if !password.is_empty() {
                 let text = "must be left out: whoever is invited sets it";
                 return Err(Fault::invalid_field("password", text).into());
@@ -517,9 +522,9 @@ impl IdentityService for Identity {
             let created = self.accounts.create_for(&caller, registration, repeatable);
             created.await
         };
-        let user = user?;
+        let account = account?;
         Ok(Response::new(CreateAccountResponse {
-            account: Some(self.with_open_tasks(&user).await?),
+            account: Some(self.with_open_tasks(&account).await?),
         }))
     }
 
@@ -536,7 +541,7 @@ impl IdentityService for Identity {
         };
         let account = self.accounts.administer(&caller, id, change).await?;
         Ok(Response::new(UpdateAccountResponse {
-            account: Some(self.with_open_tasks(&account.user).await?),
+            account: Some(self.with_open_tasks(&account).await?),
         }))
     }
 
@@ -557,9 +562,17 @@ impl Identity {
         pending.map(Email::to_string).unwrap_or_default()
     }
 
-    async fn with_open_tasks(&self, user: &User) -> Result<Account, Fault> {
-        let open_tasks = self.releases.open_tasks(user.id).await?;
-        Ok(translate::account(user, Some(open_tasks)))
+    async fn with_open_tasks(&self, account: &StoredAccount) -> Result<Account, Fault> {
+        let open_tasks = self.releases.open_tasks(account.user.id).await?;
+        Ok(Account {
+            open_tasks: Some(open_tasks),
+            ..self.listed(&account.summary())
+        })
+    }
+
+    fn listed(&self, listed: &Listed) -> Account {
+        let admits = self.accounts.passwords.admits(&listed.user);
+        translate::account(&listed.user, listed.takes_password && admits)
     }
 }
 

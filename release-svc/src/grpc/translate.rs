@@ -53,7 +53,7 @@ pub(super) fn public_user(user: &User) -> identity::User {
 }
 
 /// An account as admins see it.
-pub(super) fn account(user: &User, open_tasks: Option<u32>) -> identity::Account {
+pub(super) fn account(user: &User, takes_password: bool) -> identity::Account {
     let state = match user.state {
         UserState::Disabled => identity::AccountState::Disabled,
         UserState::Active if user.invited => identity::AccountState::Invited,
@@ -62,7 +62,8 @@ pub(super) fn account(user: &User, open_tasks: Option<u32>) -> identity::Account
     identity::Account {
         user: Some(own_user(user)),
         state: state.into(),
-        open_tasks,
+        open_tasks: None,
+        takes_password,
     }
 }
 

@@ -158,10 +158,16 @@ impl Account {
     ) -> Result<Self, LinkRefusal> {
         let email = self.link(secret, now)?.email.clone();
         let email = email.filter(|_| !self.user.is_disabled());
+        Ok(self.with_email(email.ok_or(LinkRefusal::Unknown)?))
+    }
+
+    /// The account with another address. The links that were mailed to the former one end.
+    #[must_use]
+    pub fn with_email(&self, email: Email) -> Self {
         let mut after = self.touched();
-        after.user.email = email.ok_or(LinkRefusal::Unknown)?;
+        after.user.email = email;
         after.links.clear();
-        Ok(after)
+        after
     }
 
     /// A new account, with its first link.

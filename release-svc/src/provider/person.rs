@@ -7,7 +7,7 @@ use serde_json::{Map, Value};
 use slipway_rpc::access::Role;
 use unicode_normalization::{UnicodeNormalization as _, char::is_combining_mark};
 
-use crate::identity::{Email, Username};
+use crate::identity::{DisplayName, Email, Username};
 
 /// The name of an account whose provider gives no usable one.
 const NAMELESS: &str = "user";
@@ -45,11 +45,29 @@ pub struct Person {
 }
 
 impl Person {
-    /// The email address. Whether the provider has verified it does not matter: it never decides
-    /// about an account.
+    /// The email address of a new account. Whether the provider has verified it does not matter: it
+    /// never decides about an account.
     #[must_use]
     pub fn email(&self) -> Option<Email> {
         Email::new(self.text("email")?).ok()
+    }
+
+    /// The email address, if the provider says that it is the user's.
+    #[must_use]
+    pub fn verified_email(&self) -> Option<Email> {
+        // Some providers send a text.
+        let is_verified = match self.claims.get("email_verified")? {
+            Value::Bool(is_verified) => *is_verified,
+            Value::String(text) => text == "true",
+            _ => false,
+        };
+        self.email().filter(|_| is_verified)
+    }
+
+    /// The name that people see, if the provider has one.
+    #[must_use]
+    pub fn display_name(&self) -> Option<DisplayName> {
+        DisplayName::new(self.text("name")?).ok().flatten()
     }
 
     /// The first username to try.
@@ -257,6 +275,50 @@ mod tests {
             json!({"email": ["a@b"]}),
         ] {
             assert_eq!(email(claims), None);
+        }
+    }
+
+    #[test]
+    fn an_address_is_verified_only_if_the_provider_says_so() {
+        let of = |verified: Value| {
+            person(json!({"email": "ada@x.org", "email_verified": verified})).verified_email()
+        };
+        for yes in [json!(true), json!("true")] {
+            assert_eq!(of(yes).unwrap().to_string(), "ada@x.org");
+        }
+        for no in [
+            json!(false),
+            json!("false"),
+            json!(1),
+            json!("yes"),
+            Value::Null,
+        ] {
+            assert!(of(no.clone()).is_none(), "{no}");
+        }
+        assert!(
+            person(json!({"email": "ada@x.org"}))
+                .verified_email()
+                .is_none()
+        );
+        assert!(
+            person(json!({"email_verified": true}))
+                .verified_email()
+                .is_none()
+        );
+    }
+
+    #[test]
+    fn people_see_the_name_that_the_provider_has() {
+        let name = |claims| person(claims).display_name().map(|name| name.to_string());
+        let lovelace = json!({"name": "Ada Lovelace"});
+        assert_eq!(name(lovelace).as_deref(), Some("Ada Lovelace"));
+        for none in [
+            json!({}),
+            json!({"name": " "}),
+            json!({"name": "a\nb"}),
+            json!({"name": 5}),
+        ] {
+            assert_eq!(name(none.clone()), None, "{none}");
         }
     }
 

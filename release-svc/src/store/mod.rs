@@ -47,7 +47,7 @@ pub use self::{
     releases::ReleaseStore,
     sessions::{SessionEnd, SessionStore},
     tasks::Conditions,
-    users::{AccountFilter, UserKey, UserStore},
+    users::{AccountFilter, Listed, UserKey, UserStore},
     work::{AssignedKey, AssignedTask},
 };
 use crate::{

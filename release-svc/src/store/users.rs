@@ -2,6 +2,7 @@
 
 use std::{cmp::Ordering, sync::Arc};
 
+use serde::{Deserialize, Serialize};
 use slipway_bus::Event;
 use slipway_rpc::{access::Role, page::Page};
 use slipway_store::{Collection, Document, Documents, Entries, Index, Query, Refusal, Write};
@@ -38,7 +39,7 @@ impl Document for Account {
             .with_events()
             .with_receipts();
 
-    type Summary = User;
+    type Summary = Listed;
 
     fn id(&self) -> String {
         self.user.id.to_string()
@@ -65,9 +66,22 @@ impl Document for Account {
         }
     }
 
-    fn summary(&self) -> User {
-        self.user.clone()
+    fn summary(&self) -> Listed {
+        Listed {
+            user: self.user.clone(),
+            takes_password: self.takes_password(),
+        }
     }
+}
+
+/// An account in a list.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Listed {
+    /// The account.
+    pub user: User,
+    /// Whether the owner of its address may set its password.
+    pub takes_password: bool,
 }
 
 /// The sort key of a name. It sorts after every prefix of the name and after the name itself,
@@ -250,7 +264,8 @@ impl UserStore {
             .above(after.max(prefix.to_owned()))
             .below(end);
         let found = self.documents.summaries::<Account>(&BY_NAME, &query);
-        Ok(Page::from_overfetch(found.await?, limit, |last| {
+        let users = found.await?.into_iter().map(|listed| listed.user).collect();
+        Ok(Page::from_overfetch(users, limit, |last: &User| {
             last.username.key()
         }))
     }
@@ -266,8 +281,8 @@ impl UserStore {
         filter: &AccountFilter,
         after: Option<&str>,
         limit: u32,
-    ) -> Result<Page<User, String>, StoreError> {
-        let name = |user: &User| user.username.key();
+    ) -> Result<Page<Listed, String>, StoreError> {
+        let name = |listed: &Listed| listed.user.username.key();
         let (mut page, mut after) = (Vec::new(), after.map(str::to_owned));
         for _ in 0..READS {
             let mut found = Vec::new();
@@ -281,15 +296,19 @@ impl UserStore {
             }
             found.sort_by(|a, b| match place(&name(a)).cmp(&place(&name(b))) {
                 // A name that was under both keys while it was read.
-                Ordering::Equal => a.id.cmp(&b.id),
+                Ordering::Equal => a.user.id.cmp(&b.user.id),
                 order => order,
             });
-            found.dedup_by_key(|user| user.id);
+            found.dedup_by_key(|listed| listed.user.id);
             // Of what is behind these, one of the lists may have more.
             found.truncate(AT_ONCE as usize);
             let is_last = found.len() < AT_ONCE as usize;
             after = found.last().map(name);
-            page.extend(found.into_iter().filter(|user| filter.admits(user)));
+            page.extend(
+                found
+                    .into_iter()
+                    .filter(|listed| filter.admits(&listed.user)),
+            );
             if page.len() > limit as usize {
                 return Ok(Page::from_overfetch(page, limit, name));
             }

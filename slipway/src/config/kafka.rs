@@ -1,5 +1,7 @@
 //! How connections to Kafka are secured.
 
+use std::{fs, path::PathBuf};
+
 use slipway_bus::{
     Security,
     security::{Identity, SignIn, Tls},
@@ -68,6 +70,18 @@ impl Reader<'_> {
                 self.problem(key, "has no effect without kafka_brokers");
             } else if OF_TLS.iter().any(|other| other.name == key.name) && !tls {
                 self.problem(key, "has no effect without kafka_tls = true");
+            }
+        }
+        let files = [
+            (&KEYS.kafka_ca_file, &values.kafka_ca_file),
+            (&KEYS.kafka_cert_file, &values.kafka_cert_file),
+            (&KEYS.kafka_key_file, &values.kafka_key_file),
+        ];
+        for (key, path) in files {
+            // The client of Kafka reads them, and would wait for the other end of a pipe.
+            let is_none = |path: &PathBuf| fs::metadata(path).is_ok_and(|found| !found.is_file());
+            if path.as_ref().is_some_and(is_none) {
+                self.problem(key, "is no file");
             }
         }
         for together in [OF_CERTIFICATE, OF_SASL] {

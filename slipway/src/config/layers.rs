@@ -9,6 +9,7 @@ use std::{
 };
 
 use slipway_plan::encoding;
+use slipway_runtime::file;
 use toml::de::{DeInteger, DeTable, DeValue};
 
 use super::{
@@ -202,7 +203,7 @@ impl Layers {
         let path = asked.unwrap_or(default);
         // A link that leads nowhere is a mistake, not a file that nobody wants.
         let must_exist = is_asked || fs::symlink_metadata(&path).is_ok();
-        let bytes = match fs::read(&path) {
+        let bytes = match file::read(&path) {
             Ok(bytes) => bytes,
             Err(error) if error.kind() == io::ErrorKind::NotFound && !must_exist => return,
             Err(error) => {
@@ -318,7 +319,10 @@ impl Layers {
 
     /// Reads a secret from its file, without the line break that editors put at the end.
     fn add_secret(&mut self, key: &'static Key, path: PathBuf) {
-        let text = match fs::read_to_string(&path) {
+        let text = file::read(&path).and_then(|text| {
+            String::from_utf8(text).map_err(|_| io::Error::other("it is not UTF-8"))
+        });
+        let text = match text {
             Ok(text) => text.trim_end_matches(['\r', '\n']).to_owned(),
             Err(error) => {
                 let message = format!("{} cannot be read: {error}", path.display());

@@ -1,12 +1,13 @@
 //! PEM files that configuration keys name, and that may change while the process runs.
 
 use std::{
-    fmt, fs,
+    fmt,
     path::{Path, PathBuf},
     sync::Arc,
 };
 
 use slipway_rpc::grpc::TlsError;
+use slipway_runtime::file;
 
 /// A PEM file with what was read from it.
 #[derive(Clone)]
@@ -26,7 +27,7 @@ impl<T> PemFile<T> {
         path: PathBuf,
         read: fn(&[u8]) -> Result<T, TlsError>,
     ) -> Result<Self, String> {
-        let pem = fs::read(&path).map_err(|error| format!("cannot be read: {error}"))?;
+        let pem = file::read(&path).map_err(|error| format!("cannot be read: {error}"))?;
         let value = read(&pem).map_err(|error| error.to_string())?;
         Ok(Self {
             path,
@@ -47,7 +48,7 @@ impl<T> PemFile<T> {
 
     /// Whether the file has another content now, or cannot be read.
     pub(super) fn has_changed(&self) -> bool {
-        fs::read(&self.path).map_or(true, |pem| *pem != *self.pem)
+        file::read(&self.path).map_or(true, |pem| *pem != *self.pem)
     }
 
     /// Where it is.

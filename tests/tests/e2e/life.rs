@@ -239,7 +239,7 @@ async fn no_admin_is_created_if_the_password_cannot_be_shown() {
         without: vec!["SLIPWAY_ADMIN_PASSWORD".to_owned()],
         ..Options::default()
     };
-    for output in [Unheard::Gone, Unheard::Closed] {
+    for output in [Unheard::Gone, Unheard::Closed, Unheard::Full] {
         let unheard = process::run_unheard(data.path(), &options, output).await;
         let (status, log) = unheard.unwrap();
         assert!(!status.success(), "{log}");

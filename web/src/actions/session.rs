@@ -8,11 +8,11 @@ use jiff::{SignedDuration, Timestamp};
 use slipway_proto::{
     identity::v1::{
         ChangePasswordRequest, CreateTokenRequest, EndAllSessionsRequest, EndSessionRequest,
-        LogoutRequest, RegisterRequest, RevokeTokenRequest, StartBrowserSessionRequest, TokenScope,
+        RegisterRequest, RevokeTokenRequest, StartBrowserSessionRequest, TokenScope,
     },
     time::to_proto,
 };
-use slipway_rpc::error::{Fault, Kind};
+use slipway_rpc::error::Fault;
 
 use super::Sent;
 use crate::{
@@ -65,7 +65,11 @@ pub(super) async fn sign_up(sent: Sent) -> Response {
     };
     match registered.await {
         Ok(cookie) => ([(SET_COOKIE, cookie)], redirect("/")).into_response(),
-        Err(fault) => page::sign_up(status(&fault), &sent.fields, Some(&fault)),
+        Err(fault) => {
+            let outbound = &sent.visitor.outbound;
+            let status = status(&fault);
+            page::sign_up(&sent.web, outbound, status, &sent.fields, Some(&fault)).await
+        }
     }
 }
 
@@ -82,31 +86,14 @@ async fn start(sent: &Sent, login: &str) -> Result<(HeaderValue, String), Fault>
         .start_browser_session(request)
         .await?;
     let session = answer.into_inner();
-    // Nobody would find the session that this browser had until now. The new one counts anyway.
-    if let Err(Fault { code, .. }) = end_own(sent).await {
-        tracing::warn!(code = %code, "the earlier session of a browser has not ended");
-    }
+    sent.visitor.end_earlier_session(&sent.web).await;
     let age = left(session.expires_at.as_ref(), sent.web.clock.now())?;
     let cookie = sent.web.cookies.set(&session.secret, age)?;
     Ok((cookie, session.user.unwrap_or_default().username))
 }
 
-/// Ends the visitor's session, if there is one.
-async fn end_own(sent: &Sent) -> Result<(), Fault> {
-    if sent.visitor.user.is_none() {
-        return Ok(());
-    }
-    let request = sent.request(LogoutRequest {});
-    let identity = sent.services().identity.clone();
-    match { identity }.logout(request).await.map_err(Fault::from) {
-        // It has ended meanwhile.
-        Err(fault) if fault.kind != Kind::Unauthenticated => Err(fault),
-        _ => Ok(()),
-    }
-}
-
 pub(super) async fn sign_out(sent: Sent) -> Response {
-    match end_own(&sent).await {
+    match sent.visitor.end_session(&sent.web).await {
         Ok(()) => leave(&sent),
         Err(fault) => refusal(&fault),
     }

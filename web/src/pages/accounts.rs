@@ -7,7 +7,7 @@ use slipway_proto::{
 };
 use slipway_rpc::error::Fault;
 
-use super::Page;
+use super::{Page, sign_in::options};
 use crate::{
     parts::{Input, button, input, more, person},
     times::when,
@@ -45,12 +45,21 @@ pub(super) async fn page(visit: &Visit) -> Result<Page, Fault> {
         page_token: query.get("cursor").to_owned(),
     });
     let identity = visit.services().identity.clone();
-    let answer = { identity }.list_accounts(request).await?.into_inner();
+    let list = async {
+        { identity }
+            .list_accounts(request)
+            .await
+            .map_err(Fault::from)
+    };
+    let options = async { Ok(options(visit.web(), visit.outbound()).await) };
+    let (answer, options) = tokio::try_join!(list, options)?;
+    let answer = answer.into_inner();
     Page::new(
         "Accounts",
         html! {
             h1 { "Accounts" }
-            (create(visit))
+            @if options.passwords || visit.is_again(CREATE) { (create(visit)) }
+            @else { p.hint { "Passwords are switched off: whoever signs in with the identity provider for the first time gets an account." } }
             (filters(visit, role, state))
             @if answer.accounts.is_empty() { p.empty { "There are none here." } }
             ul.list { @for account in &answer.accounts { li.card { (row(visit, account)) } } }
@@ -181,8 +190,10 @@ fn row(visit: &Visit, account: &Account) -> Markup {
             }
             div.does {
                 (change("role", other, &format!("Make {other_name}"), ""))
-                @if invited { (mail("invitation", "Invite again")) }
-                @else if !disabled { (mail("reset", "Mail a link to reset the password")) }
+                @if account.takes_password {
+                    @if invited { (mail("invitation", "Invite again")) }
+                    @else { (mail("reset", "Mail a link to reset the password")) }
+                }
                 @if disabled {
                     (change("disabled", "false", "Enable", ""))
                 } @else {

@@ -91,7 +91,10 @@ pub(crate) async fn show(State(web): State<Arc<Web>>, visitor: Visitor, uri: Uri
             let query = Fields::parse(uri.query().unwrap_or_default().as_bytes());
             let next = local(query.get("next"));
             match uri.path() {
-                "/sign-up" => sign_in::sign_up(StatusCode::OK, &Fields::default(), None),
+                "/sign-up" => {
+                    let (outbound, empty) = (&visitor.outbound, Fields::default());
+                    sign_in::sign_up(&web, outbound, StatusCode::OK, &empty, None).await
+                }
                 _ => {
                     let first = SignIn::to(StatusCode::OK, next);
                     sign_in::sign_in(&web, &visitor.outbound, first).await

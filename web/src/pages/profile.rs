@@ -2,7 +2,7 @@
 
 use maud::{Markup, html};
 use slipway_proto::identity::v1::{
-    GetMeRequest, ListSessionsRequest, ListTokensRequest, ProgramToken, SessionKind,
+    GetMeRequest, GetMeResponse, ListSessionsRequest, ListTokensRequest, ProgramToken, SessionKind,
     SessionSummary, TokenScope, User,
 };
 use slipway_proto::notify::v1::GetPreferencesRequest;
@@ -66,9 +66,12 @@ pub(super) async fn page(visit: &Visit) -> Result<Page, Fault> {
         Ok(answer.into_inner().tokens)
     };
     let zone = async { Ok(zone.await) };
-    let options = async { Ok(options(visit.web(), visit.outbound()).await) };
-    let (own, zone, sessions, tokens, options) =
-        tokio::try_join!(me, zone, sessions, tokens, options)?;
+    let provider = async {
+        let options = options(visit.web(), visit.outbound()).await;
+        Ok(options.provider.map(|provider| provider.name))
+    };
+    let (own, zone, sessions, tokens, provider) =
+        tokio::try_join!(me, zone, sessions, tokens, provider)?;
     let me = own.user.clone().unwrap_or_default();
     Page::new(
         "Profile",
@@ -80,32 +83,8 @@ pub(super) async fn page(visit: &Visit) -> Result<Page, Fault> {
                 " " span { "since " (when(me.created_at.as_ref(), visit.now)) }
             }
             (personal(visit, &me, own.revision, zone.as_deref()))
-            (email(visit, &me, &own.pending_email))
-            @if options.passwords || visit.is_again(PASSWORD) {
-            details.card open[visit.is_again(PASSWORD)] {
-                summary { "Change the password" }
-                (visit.form(PASSWORD, "stack", &html! {
-                // For password managers.
-                input type="text" autocomplete="username" value=(me.username) hidden;
-                    (input(&Input {
-                        label: "Current password",
-                        name: "current",
-                        kind: "password",
-                        autocomplete: "current-password",
-                        ..Input::default()
-                    }))
-                    (input(&Input {
-                        label: "New password",
-                        name: "new",
-                        kind: "password",
-                        autocomplete: "new-password",
-                        ..Input::default()
-                    }))
-                    p.hint { "All your other sessions end." }
-                    (button("Change the password", "main"))
-                }))
-            }
-            }
+            (email(visit, &own, &me, provider.as_deref()))
+            @if own.has_password || visit.is_again(PASSWORD) { (password(visit, &me)) }
             section {
                 h2 #tokens { "Tokens for programs" }
                 @if tokens.is_empty() { p.empty { "None. A program that works for you gets one here, and needs no password." } }
@@ -150,34 +129,69 @@ fn personal(visit: &Visit, me: &User, revision: u64, zone: Option<&str>) -> Mark
     }
 }
 
-fn email(visit: &Visit, me: &User, pending: &str) -> Markup {
+/// The address: where it comes from, or how to change it. Whoever has no password cannot.
+fn email(visit: &Visit, own: &GetMeResponse, me: &User, provider: Option<&str>) -> Markup {
+    let pending = &own.pending_email;
     html! {
-        details.card open[visit.is_again(EMAIL) || !pending.is_empty()] {
-            summary { "Change the email address" }
-            @if !pending.is_empty() {
-                p role="status" { "A mail to " bdi { (pending) } " has a link to confirm it. Until then your address stays " bdi { (me.email) } "." }
+        @if own.email_from_provider {
+            p.card {
+                "Your email address comes from " bdi { (provider.unwrap_or("the identity provider")) }
+                ". Change it there: once it is verified, your account has it from your next sign-in on."
             }
-            (visit.form(EMAIL, "stack", &html! {
-                (input(&Input {
-                    label: "New email address",
-                    name: "email",
-                    kind: "email",
-                    value: visit.typed(EMAIL, "email", ""),
-                    autocomplete: "email",
-                    ..Input::default()
+        } @else if own.has_password || visit.is_again(EMAIL) {
+            details.card open[visit.is_again(EMAIL) || !pending.is_empty()] {
+                summary { "Change the email address" }
+                @if !pending.is_empty() {
+                    p role="status" { "A mail to " bdi { (pending) } " has a link to confirm it. Until then your address stays " bdi { (me.email) } "." }
+                }
+                (visit.form(EMAIL, "stack", &html! {
+                    (input(&Input {
+                        label: "New email address",
+                        name: "email",
+                        kind: "email",
+                        value: visit.typed(EMAIL, "email", ""),
+                        autocomplete: "email",
+                        ..Input::default()
+                    }))
+                    (current_password())
+                    p.hint { "You get a mail there with a link. The address counts once you have used it." }
+                    (button("Send me the link", "main"))
                 }))
+            }
+        }
+    }
+}
+
+fn password(visit: &Visit, me: &User) -> Markup {
+    html! {
+        details.card open[visit.is_again(PASSWORD)] {
+            summary { "Change the password" }
+            (visit.form(PASSWORD, "stack", &html! {
+                // For password managers.
+                input type="text" autocomplete="username" value=(me.username) hidden;
+                (current_password())
                 (input(&Input {
-                    label: "Current password",
-                    name: "current",
+                    label: "New password",
+                    name: "new",
                     kind: "password",
-                    autocomplete: "current-password",
+                    autocomplete: "new-password",
                     ..Input::default()
                 }))
-                p.hint { "You get a mail there with a link. The address counts once you have used it." }
-                (button("Send me the link", "main"))
+                p.hint { "All your other sessions end." }
+                (button("Change the password", "main"))
             }))
         }
     }
+}
+
+fn current_password() -> Markup {
+    input(&Input {
+        label: "Current password",
+        name: "current",
+        kind: "password",
+        autocomplete: "current-password",
+        ..Input::default()
+    })
 }
 
 fn token_row(visit: &Visit, token: &ProgramToken) -> Markup {

@@ -142,6 +142,7 @@ pub(super) async fn options(web: &Web, outbound: &Outbound) -> GetSignInOptionsR
         |_| GetSignInOptionsResponse {
             passwords: true,
             provider: None,
+            registration: true,
         },
         tonic::Response::into_inner,
     )
@@ -157,7 +158,7 @@ pub(crate) async fn sign_in(web: &Web, outbound: &Outbound, visit: SignIn<'_>) -
         @if let Some(provider) = &options.provider { (way_to(provider, visit.next)) }
         @if options.passwords {
             (form)
-            p { "No account yet? " a href="/sign-up" { "Create one" } "." }
+            @if options.registration { p { "No account yet? " a href="/sign-up" { "Create one" } "." } }
             p.hint {
                 "Whoever started this server has the account “admin”. Its password was printed at the first start."
             }
@@ -220,10 +221,27 @@ fn form(visit: &SignIn<'_>) -> Markup {
 }
 
 /// The page to create an account.
-pub(crate) fn sign_up(status: StatusCode, typed: &Fields, fault: Option<&Fault>) -> Response {
+pub(crate) async fn sign_up(
+    web: &Web,
+    outbound: &Outbound,
+    status: StatusCode,
+    typed: &Fields,
+    fault: Option<&Fault>,
+) -> Response {
+    let options = options(web, outbound).await;
     let content = html! {
         (refused(fault))
         h1 { "Create an account" }
+        @if options.registration { (registration(typed)) }
+        @else if options.passwords { p { "Only administrators create accounts here: ask one." } }
+        @else { p { "Accounts here are those of the identity provider. The first time that you sign in with it, you get yours." } }
+        p { "You have one? " a href="/sign-in" { "Sign in" } "." }
+    };
+    shown(status, fault, "Create an account", &content)
+}
+
+fn registration(typed: &Fields) -> Markup {
+    html! {
         form.card method="post" action="/ui/sign-up" {
             (input(&Input {
                 label: "Username",
@@ -249,9 +267,7 @@ pub(crate) fn sign_up(status: StatusCode, typed: &Fields, fault: Option<&Fault>)
             }))
             (button("Create the account", "main"))
         }
-        p { "You have one? " a href="/sign-in" { "Sign in" } "." }
-    };
-    shown(status, fault, "Create an account", &content)
+    }
 }
 
 /// A page for somebody who is not signed in, with the reason if a form was refused.

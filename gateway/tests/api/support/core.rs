@@ -120,6 +120,7 @@ fn account() -> Account {
         user: Some(user()),
         state: AccountState::Active.into(),
         open_tasks: Some(3),
+        takes_password: true,
     }
 }
 
@@ -226,11 +227,15 @@ answers! { IdentityService:
         user: Some(user()),
         revision: 4,
         pending_email: String::new(),
+        has_password: true,
+        email_from_provider: false,
     }
     update_me(UpdateMeRequest) -> UpdateMeResponse {
         user: Some(user()),
         revision: 5,
         pending_email: "ada@other.example".into(),
+        has_password: true,
+        email_from_provider: false,
     }
     confirm_email(ConfirmEmailRequest) -> ConfirmEmailResponse {}
     list_users(ListUsersRequest) -> ListUsersResponse {
@@ -285,6 +290,7 @@ answers! { IdentityService:
         let options = GetSignInOptionsResponse {
             passwords: true,
             provider: None,
+            registration: true,
         };
         self.answer(request, options).await
     }

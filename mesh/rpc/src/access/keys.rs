@@ -23,6 +23,7 @@ use jsonwebtoken::{
     },
 };
 use pem::Pem;
+use slipway_runtime::file;
 
 /// The bytes before the 32 bytes of an Ed25519 private key in PKCS#8 (RFC 8410).
 const PKCS8_PREFIX: [u8; 16] = [
@@ -74,7 +75,7 @@ impl Keyring {
     /// # Errors
     /// [`KeyError`] if it cannot be read or contains no usable keys.
     pub fn load(path: &Path) -> Result<Self, KeyError> {
-        let text = fs::read(path).map_err(|source| io_error(path, source))?;
+        let text = file::read(path).map_err(|source| io_error(path, source))?;
         Self::from_pem(&text).map_err(|reason| KeyError::Malformed {
             path: path.display().to_string(),
             reason,

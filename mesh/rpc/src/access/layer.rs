@@ -19,9 +19,9 @@ use tower::{Layer, Service};
 use tracing::{Span, field::display};
 
 use super::{
-    Accounts, CallRates, Policies, Principal, ProgramTokens, Role, StreamLimits, TokenError,
+    Accounts, CallRates, Policies, Principal, ProgramTokens, Role, Scope, StreamLimits, TokenError,
     Verifier,
-    policy::{Rule, is_health},
+    policy::{Rule, is_health, scope_required},
     programs::is_of_program,
     streams::{StreamLife, bounded},
 };
@@ -33,6 +33,9 @@ use slipway_runtime::{
     request::{RequestInfo, is_id},
     telemetry::access::Requester,
 };
+
+/// The code of the refusal of what only admins may do.
+const ADMIN_REQUIRED: &str = "ADMIN_REQUIRED";
 
 /// Adds the access check to a service. An authorized call has its [`Principal`] in the request's
 /// extensions, and is handled within its [`RequestInfo`]. A proxy's metadata about its client reaches the service only if the call also has a
@@ -148,7 +151,7 @@ impl AccessLayer {
     }
 
     /// Decides whether a call reaches the service, with which metadata, and as whose.
-    async fn enter(&self, request: &mut Request<Body>) -> Result<Option<Arc<Principal>>, Fault> {
+    async fn enter(&self, request: &mut Request<Body>) -> Result<Entrant, Fault> {
         let is_health_check = is_health(request.uri().path());
         let headers = request.headers_mut();
         self.strip_unproven(headers, is_health_check).await?;
@@ -166,12 +169,12 @@ impl AccessLayer {
         }
         let path = request.uri().path();
         let admitted = self.admit(path, request.headers(), requester.as_ref());
-        let principal = admitted.await?;
-        if let Some(principal) = &principal {
+        let entrant = admitted.await?;
+        if let Some(principal) = &entrant.principal {
             self.count_account(request, principal)?;
             request.extensions_mut().insert(Arc::clone(principal));
         }
-        Ok(principal)
+        Ok(entrant)
     }
 
     async fn admit(
@@ -179,7 +182,7 @@ impl AccessLayer {
         path: &str,
         headers: &HeaderMap,
         requester: Option<&Requester>,
-    ) -> Result<Option<Arc<Principal>>, Fault> {
+    ) -> Result<Entrant, Fault> {
         // If one of these were given twice, the caller or the earlier result would be ambiguous.
         for name in [AUTHORIZATION.as_str(), IDEMPOTENCY_KEY] {
             if headers.get_all(name).iter().nth(1).is_some() {
@@ -193,16 +196,15 @@ impl AccessLayer {
                 Err(fault) if fault.kind == Kind::Unavailable => Err(fault),
                 // A program acts within its scope here too, or else without an account.
                 known => Ok(known
-                    .and_then(|principal| self.policies.within_scope(path, principal))
-                    .ok()),
+                    .and_then(|principal| self.within_scope(path, principal))
+                    .unwrap_or_default()),
             },
             Rule::Authenticated(roles) => {
                 let principal = self.authenticate(headers, requester).await?;
-                let principal = self.policies.within_scope(path, principal)?;
-                if roles.contains(&principal.role) {
-                    Ok(Some(principal))
-                } else {
-                    Err(wrong_role(roles))
+                let entrant = self.within_scope(path, principal)?;
+                match &entrant.principal {
+                    Some(principal) if roles.contains(&principal.role) => Ok(entrant),
+                    _ => Err(wrong_role(roles)),
                 }
             }
             Rule::Nobody => Err(Fault::new(
@@ -216,6 +218,19 @@ impl AccessLayer {
                 "There is no such method.",
             )),
         }
+    }
+
+    /// The caller as whom a call is carried out.
+    ///
+    /// # Errors
+    /// As [`Policies::within_scope`].
+    fn within_scope(&self, path: &str, caller: Arc<Principal>) -> Result<Entrant, Fault> {
+        let role = caller.role;
+        let principal = self.policies.within_scope(path, caller)?;
+        Ok(Entrant {
+            is_reduced: principal.role != role,
+            principal: Some(principal),
+        })
     }
 
     /// Removes the metadata that only a process of the mesh may set, unless the caller is one.
@@ -275,6 +290,31 @@ impl AccessLayer {
     }
 }
 
+/// Who reaches a service.
+#[derive(Default)]
+struct Entrant {
+    principal: Option<Arc<Principal>>,
+    /// Whether the caller acts with less than the role of the account, because of a token's scope.
+    is_reduced: bool,
+}
+
+impl Entrant {
+    /// The answer to the caller. A service that refuses what only admins may do does not know that
+    /// the account is an admin's: then the token's scope is what is missing.
+    fn answer(&self, response: Response<Body>) -> Response<Body> {
+        if !self.is_reduced {
+            return response;
+        }
+        let refused = Status::from_header_map(response.headers()).map(Fault::from);
+        match refused {
+            Some(fault) if fault.code == ADMIN_REQUIRED => {
+                Status::from(scope_required(Scope::Admin)).into_http()
+            }
+            _ => response,
+        }
+    }
+}
+
 /// The address of the client for which another process forwards the call. Call it only after that
 /// process is authenticated.
 fn forwarded_for(headers: &HeaderMap) -> Option<IpAddr> {
@@ -331,7 +371,7 @@ fn wrong_role(allowed: &[Role]) -> Fault {
     if allowed == [Role::Admin] {
         Fault::new(
             Kind::Forbidden,
-            "ADMIN_REQUIRED",
+            ADMIN_REQUIRED,
             "Only an admin may do this.",
         )
     } else {
@@ -391,15 +431,16 @@ where
         let mut inner = std::mem::replace(&mut self.inner, ready);
         let layer = self.layer.clone();
         Box::pin(async move {
-            let principal = match layer.enter(&mut request).await {
-                Ok(principal) => principal,
+            let entrant = match layer.enter(&mut request).await {
+                Ok(entrant) => entrant,
                 Err(fault) => return Ok(Status::from(fault).into_http()),
             };
             if !layer.policies.streams(request.uri().path()) {
                 let info = request_info(&request);
-                return info.scope(inner.call(request)).await;
+                let response = info.scope(inner.call(request)).await?;
+                return Ok(entrant.answer(response));
             }
-            let principal = principal.as_deref();
+            let principal = entrant.principal.as_deref();
             match layer.streams.open(principal) {
                 Ok(open) => {
                     let session = principal.and_then(|principal| principal.session_id);

@@ -167,7 +167,7 @@ fn sign_in_required() -> Fault {
     Fault::new(
         Kind::Forbidden,
         "SIGN_IN_REQUIRED",
-        "A token for programs may not do this. Sign in with the password.",
+        "A token for programs may not do this. Sign in yourself.",
     )
 }
 

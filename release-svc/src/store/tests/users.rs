@@ -138,7 +138,11 @@ pub(super) async fn all_accounts_are_listed_by_name_state_and_role(open: impl Fn
         let (mut names, mut after) = (Vec::new(), None);
         loop {
             let page = users.list_all(&filter, after.as_deref(), 1).await.unwrap();
-            names.extend(page.items.iter().map(|user| user.username.to_string()));
+            names.extend(
+                page.items
+                    .iter()
+                    .map(|listed| listed.user.username.to_string()),
+            );
             after = page.next;
             if after.is_none() {
                 return names;

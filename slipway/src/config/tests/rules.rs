@@ -29,7 +29,15 @@ fn only_who_signs_needs_usable_keys() {
     let empty = dir.path().join("empty.pem");
     fs::write(&empty, "").unwrap();
     let missing = dir.path().join("missing.pem");
-    for (path, said) in [(&missing, "No such file"), (&empty, "it is empty")] {
+    let pipe = dir.path().join("pipe");
+    let made = std::process::Command::new("mkfifo").arg(&pipe).status();
+    assert!(made.unwrap().success());
+    for (path, said) in [
+        (&missing, "No such file"),
+        (&empty, "it is empty"),
+        (&pipe, "it is a pipe"),
+        (&dir.path().to_owned(), "it is a directory"),
+    ] {
         let case = || Case::new().env("SLIPWAY_JWT_KEY_FILE", path.to_str().unwrap());
         for role in [Role::All, Role::Release] {
             let problem = &case().problems(role)[0];

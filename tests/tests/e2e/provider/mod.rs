@@ -11,9 +11,10 @@ use anyhow::ensure;
 use form_urlencoded::Serializer;
 use reqwest::Method;
 use serde_json::{Value, json};
-use slipway_tests::{Answer, Client, Options, PlainBrowser, Process, until};
+use slipway_tests::{ADMIN_PASSWORD, Answer, Client, Options, PlainBrowser, Process, until};
 
 use self::fake::Fake;
+use crate::mail::files;
 
 /// What the gateway calls the cookie of a sign-in, and that of a session.
 const SIGN_IN: &str = "slipway_sign_in";
@@ -353,5 +354,121 @@ async fn while_the_provider_is_away_the_page_says_so_and_everything_else_works()
     provider.is_away(true);
     let answer = browser.open(&callback(&back)).await?;
     refused(&answer, 503, "The Guild cannot be reached at the moment");
+    Ok(())
+}
+
+#[tokio::test]
+async fn the_address_follows_a_verified_one_of_the_provider_and_is_changed_there()
+-> anyhow::Result<()> {
+    let provider = Fake::start().await?;
+    let server = start(&provider).await?;
+    let admin = server.admin().await?;
+    let mut user = ada();
+    user["name"] = json!("Ada Lovelace");
+    provider.knows(user);
+    let (mut browser, _) = sign_in(&server, &provider).await?;
+    let profile = browser.open("/profile").await?.text;
+    for shown in [
+        "Your email address comes from <bdi>The Guild</bdi>",
+        "Ada Lovelace",
+    ] {
+        assert!(profile.contains(shown), "{profile}");
+    }
+    for form in ["/ui/profile/email", "/ui/password"] {
+        assert!(!profile.contains(form), "{profile}");
+    }
+    // Nor does the page for admins offer a link to set a password.
+    let mut chief = PlainBrowser::new(&server.http);
+    chief.sign_in("admin", ADMIN_PASSWORD).await?;
+    let page = chief.open("/admin/users?q=ada").await?.text;
+    assert!(page.contains("ada@example.com"), "{page}");
+    assert!(!page.contains("Mail a link"), "{page}");
+    let form = [
+        ("back", "/profile"),
+        ("email", "ada@other.example"),
+        ("current", "x"),
+    ];
+    let answer = browser.send("/ui/profile/email", &form).await?;
+    refused(&answer, 409, "comes from the identity provider");
+    // It did not count as a failed sign-in, whatever was given as the password.
+    assert!(!server.log().contains("sign-in failed"));
+
+    let with = |email: &str, is_verified: Value| json!({"sub": "1", "email": email, "email_verified": is_verified});
+    let address = async || anyhow::Ok(account(&admin, "ada").await?["email"].clone());
+    for (claims, expected) in [
+        (
+            with("ada@unverified.example", json!(false)),
+            "ada@example.com",
+        ),
+        (with("Ada@Example.com", json!(true)), "ada@example.com"),
+        (with("ada@new.example", json!(true)), "ada@new.example"),
+        // Another account has it.
+        (with("admin@localhost", json!(true)), "ada@new.example"),
+    ] {
+        provider.knows(claims.clone());
+        let (_, answer) = sign_in(&server, &provider).await?;
+        assert_eq!(answer.status, 303, "{}", answer.text);
+        assert_eq!(address().await?, expected, "{claims}");
+    }
+    let log = server.log();
+    assert!(log.contains("another account has the one"), "{log}");
+
+    // The former address is told, once; the audit trail has it.
+    let subject = "Subject: Your account has another address\r\n";
+    until(async || {
+        let mails = files(server.data.path());
+        let mut told = mails.iter().filter(|mail| mail.contains(subject));
+        let mail = told.next();
+        ensure!(told.next().is_none(), "it is told twice");
+        let is_told = mail.is_some_and(|mail| mail.contains("To: ada@example.com\r\n"));
+        ensure!(is_told, "the former address is not told yet");
+        Ok(())
+    })
+    .await?;
+    let trail = until(async || {
+        let page = admin.get("/admin/audit?type=user.email_changed").await?;
+        let items = page.expect(200)["items"].clone();
+        ensure!(items[0].is_object(), "{items}");
+        Ok(items)
+    })
+    .await?;
+    assert_eq!(trail.as_array().unwrap().len(), 1);
+    assert_eq!(
+        trail[0]["changes"],
+        json!([{"field": "email", "from": "ada@example.com", "to": "ada@new.example"}])
+    );
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_sign_in_ends_the_session_that_the_browser_has() -> anyhow::Result<()> {
+    let provider = Fake::start().await?;
+    let server = start(&provider).await?;
+    let admin = server.admin().await?;
+    provider.knows(ada());
+    let (mut browser, back) = at_the_provider(&server, &provider).await?;
+    // Somebody signs in with a password in another tab meanwhile.
+    browser.sign_in("admin", ADMIN_PASSWORD).await?;
+    let earlier = browser.cookie(SESSION).unwrap().to_owned();
+    let browsers = async || {
+        let listed = admin.get("/auth/sessions").await?.expect(200);
+        let items = listed["items"].as_array().unwrap().clone();
+        anyhow::Ok(items.iter().filter(|one| one["kind"] == "BROWSER").count())
+    };
+    assert_eq!(browsers().await?, 1);
+    // An answer that is refused ends nothing.
+    let mut wrong = back.clone();
+    wrong.insert("state".to_owned(), "another".to_owned());
+    let cookie = browser.cookie(SIGN_IN).unwrap().to_owned();
+    let request = Client::new(&server.http)
+        .request(Method::GET, &callback(&wrong))
+        .header("cookie", format!("{SIGN_IN}={cookie}; {SESSION}={earlier}"));
+    assert_eq!(request.send().await?.status(), 400);
+    assert_eq!(browsers().await?, 1);
+
+    let answer = browser.open(&callback(&back)).await?;
+    assert_eq!(answer.status, 303, "{}", answer.text);
+    assert_ne!(browser.cookie(SESSION).unwrap(), earlier);
+    assert_eq!(browsers().await?, 0);
     Ok(())
 }

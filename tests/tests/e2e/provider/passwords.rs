@@ -1,5 +1,6 @@
 //! Passwords that are switched off for all but one administrator.
 
+use reqwest::Method;
 use serde_json::json;
 use slipway_proto::identity::v1::{LoginRequest, identity_service_client::IdentityServiceClient};
 use slipway_rpc::error::Fault;
@@ -64,6 +65,28 @@ async fn without_passwords_only_the_break_glass_admin_has_one() -> anyhow::Resul
     );
     let page = browser.open("/sign-in").await?;
     assert!(!page.text.contains("/sign-up"), "{}", page.text);
+    // No page offers a form that can only be refused.
+    let page = browser.open("/sign-up").await?;
+    assert!(!page.text.contains("/ui/sign-up"), "{}", page.text);
+    let mut chief = PlainBrowser::new(&server.http);
+    chief.sign_in("admin", ADMIN_PASSWORD).await?;
+    let page = chief.open("/admin/users").await?.text;
+    assert!(page.contains("grace@example.com"), "{page}");
+    assert!(!page.contains("action=\"/ui/users\""), "{page}");
+    // Of the three accounts only the break-glass admin has a password that counts.
+    assert_eq!(page.matches("Mail a link to reset").count(), 1, "{page}");
+    let page = chief.open("/profile").await?.text;
+    for form in ["/ui/password", "/ui/profile/email"] {
+        assert!(page.contains(&format!("action=\"{form}\"")), "{page}");
+    }
+    let me = grace.get("/auth/me").await?.expect(200);
+    assert_eq!(
+        (&me["hasPassword"], &me["emailFromProvider"]),
+        (&json!(false), &json!(false))
+    );
+    let change = json!({"email": "grace@other.example", "currentPassword": password});
+    let change = grace.request(Method::PATCH, "/auth/me").json(&change);
+    grace.send(change).await?.refused(403, "PASSWORDS_OFF");
     let watch = Options::default()
         .arg("watch")
         .arg("--url")

@@ -29,10 +29,11 @@ use crate::api::{
 };
 
 /// What no token may do, whatever its scope.
-const SIGN_IN_ONLY: [(&str, &str); 6] = [
+const SIGN_IN_ONLY: [(&str, &str); 7] = [
     ("DELETE", "/auth/sessions"),
     ("DELETE", "/auth/sessions/{id}"),
     ("DELETE", "/auth/tokens/{id}"),
+    ("PATCH", "/auth/me"),
     ("POST", "/auth/logout"),
     ("POST", "/auth/password"),
     ("POST", "/auth/tokens"),
@@ -216,7 +217,8 @@ async fn a_token_of_an_admin_does_everything_but_what_needs_a_sign_in() -> anyho
 #[tokio::test]
 async fn no_token_of_lesser_scope_registers_an_admin() -> anyhow::Result<()> {
     let (server, team) = start(0).await?;
-    for scope in ["READ", "WORK"] {
+    // A program without the scope to register anybody is an anonymous caller.
+    for (scope, code) in [("READ", "ADMIN_REQUIRED"), ("WORK", "SCOPE_REQUIRED")] {
         let program = program(&server, &team.admin, scope).await?;
         let body = json!({
             "username": format!("eve-{scope}"),
@@ -225,8 +227,30 @@ async fn no_token_of_lesser_scope_registers_an_admin() -> anyhow::Result<()> {
             "role": "ADMIN",
         });
         let answer = program.post("/auth/register", &body).await?;
-        answer.refused(403, "ADMIN_REQUIRED");
+        answer.refused(403, code);
     }
+    Ok(())
+}
+
+#[tokio::test]
+async fn what_a_rule_keeps_for_admins_needs_the_scope_of_one() -> anyhow::Result<()> {
+    let (server, team) = start(1).await?;
+    let release = team.release("a", &[0]).await?;
+    let path = format!("/tasks/{}", task_ids(&release)[0]);
+    let change = json!({"title": "another"});
+    for (owner, scope, code) in [
+        (&team.admin, "WORK", "SCOPE_REQUIRED"),
+        // Another scope would not help the token of a developer.
+        (&team.developers[0], "WORK", "ADMIN_REQUIRED"),
+        (&team.developers[0], "ADMIN", "ADMIN_REQUIRED"),
+    ] {
+        let program = program(&server, owner, scope).await?;
+        let request = program.request(Method::PATCH, &path).json(&change);
+        program.send(request).await?.refused(403, code);
+    }
+    let program = program(&server, &team.admin, "ADMIN").await?;
+    let request = program.request(Method::PATCH, &path).json(&change);
+    program.send(request).await?.expect(200);
     Ok(())
 }
 

@@ -3,7 +3,7 @@
 use anyhow::Context as _;
 use futures::future::try_join_all;
 use serde_json::{Value, json};
-use slipway_tests::{Answer, Client, Options, Process, team::PASSWORD};
+use slipway_tests::{Answer, Client, Options, PlainBrowser, Process, team::PASSWORD};
 
 use crate::api::{invalid, members, start};
 
@@ -29,12 +29,28 @@ async fn a_registration_signs_a_developer_in() -> anyhow::Result<()> {
     assert_eq!(user["username"], "Ada.L-1_2", "as it was written");
     assert_eq!(user["email"], "Ada@example.com");
     assert_eq!(user["role"], "DEVELOPER");
-    let expected = ["createdAt", "email", "id", "role", "username"];
+    let expected = [
+        "createdAt",
+        "displayName",
+        "email",
+        "id",
+        "role",
+        "username",
+    ];
     assert_eq!(members(user)?, expected);
     let ada = server
         .client()
         .with_token(session["token"].as_str().context("a token")?);
-    assert_eq!(&ada.get("/auth/me").await?.expect(200), user);
+    let mut me = ada.get("/auth/me").await?.expect(200);
+    let own = me.as_object_mut().context("an account")?;
+    for (name, value) in [
+        ("pendingEmail", Value::Null),
+        ("hasPassword", json!(true)),
+        ("emailFromProvider", json!(false)),
+    ] {
+        assert_eq!(own.remove(name), Some(value), "{name}");
+    }
+    assert_eq!(&me, user);
     Ok(())
 }
 
@@ -330,6 +346,15 @@ async fn a_closed_registration_is_for_admins_only() -> anyhow::Result<()> {
     register(&ada, "eve", "eve@example.com")
         .await?
         .refused(403, "REGISTRATION_CLOSED");
+    // The pages offer no form that is always refused.
+    let mut browser = PlainBrowser::new(&server.http);
+    let page = browser.open("/sign-in").await?.text;
+    assert!(!page.contains("/sign-up"), "{page}");
+    let page = browser.open("/sign-up").await?.text;
+    assert!(
+        page.contains("ask one") && !page.contains("/ui/sign-up"),
+        "{page}"
+    );
     Ok(())
 }
 

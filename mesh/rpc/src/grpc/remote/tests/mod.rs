@@ -5,7 +5,7 @@ mod replica;
 
 use std::time::Duration;
 
-use futures::future::join_all;
+use futures::{FutureExt as _, future::join_all};
 use http_body_util::BodyExt as _;
 use tokio::{
     net::TcpListener,
@@ -62,9 +62,8 @@ async fn up(remote: &Remote, count: usize) {
 /// Asserts that all calls are refused without waiting.
 async fn sheds(remote: &Remote) {
     for path in [READ, COMMAND, WATCH] {
-        let started = Instant::now();
-        assert_eq!(call(remote, path).await, Code::Unavailable);
-        assert!(started.elapsed() < AT_ONCE, "{:?}", started.elapsed());
+        let answer = call(remote, path).now_or_never();
+        assert_eq!(answer, Some(Code::Unavailable));
     }
 }
 
@@ -179,11 +178,11 @@ async fn calls_fail_fast_while_a_service_is_down_and_succeed_when_it_is_back() {
     for _ in 0..3 {
         up(&remote, 1).await;
         assert_eq!(call(&remote, COMMAND).await, Code::Ok);
-        let at = replica.crash();
+        let held = replica.crash();
         up(&remote, 0).await;
         sheds(&remote).await;
-        assert!(remote.problem().unwrap().contains(&at.to_string()));
-        replica = Replica::start_at(at, Manner::Answers).await;
+        assert!(remote.problem().unwrap().contains(&held.at.to_string()));
+        replica = Replica::start_at(held, Manner::Answers).await;
     }
     up(&remote, 1).await;
     assert_eq!(remote.problem(), None);

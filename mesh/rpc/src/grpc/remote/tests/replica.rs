@@ -16,10 +16,11 @@ use futures::StreamExt as _;
 use http::Response;
 use http_body::Frame;
 use http_body_util::StreamBody;
-use rand::RngExt as _;
-use tokio::{net::TcpListener, runtime::Runtime};
+use tokio::{net::TcpSocket, runtime::Runtime};
 use tokio_stream::wrappers::{TcpListenerStream, UnboundedReceiverStream};
 use tonic::{Status, body::Body, service::Routes, transport::Server};
+
+use super::TIMEOUT;
 
 /// How a replica answers calls.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -34,19 +35,36 @@ pub(super) enum Manner {
     Streams,
 }
 
-/// Chooses a port below the system's ephemeral range, so that no other process takes it while the
-/// replica is down.
-fn free_address() -> SocketAddr {
-    loop {
-        let at = SocketAddr::from(([127, 0, 0, 1], rand::rng().random_range(10_000..20_000)));
-        if std::net::TcpListener::bind(at).is_ok() {
-            return at;
+/// An address that nobody else gets, also while no replica listens there: then connections are
+/// refused.
+#[derive(Clone)]
+pub(super) struct Held {
+    pub(super) at: SocketAddr,
+    /// Bound, but never listening.
+    _socket: Arc<TcpSocket>,
+}
+
+impl Held {
+    fn new() -> Self {
+        let socket = reusable(SocketAddr::from(([127, 0, 0, 1], 0)));
+        Self {
+            at: socket.local_addr().unwrap(),
+            _socket: Arc::new(socket),
         }
     }
 }
 
+/// A socket at this address, which others may have that do not listen.
+fn reusable(at: SocketAddr) -> TcpSocket {
+    let socket = TcpSocket::new_v4().unwrap();
+    socket.set_reuseaddr(true).unwrap();
+    socket.bind(at).unwrap();
+    socket
+}
+
 pub(super) struct Replica {
     pub(super) at: SocketAddr,
+    held: Held,
     runtime: Option<Runtime>,
     calls: Arc<AtomicUsize>,
     nudges: Arc<tokio::sync::Notify>,
@@ -54,10 +72,11 @@ pub(super) struct Replica {
 
 impl Replica {
     pub(super) async fn start(manner: Manner) -> Self {
-        Self::start_at(free_address(), manner).await
+        Self::start_at(Held::new(), manner).await
     }
 
-    pub(super) async fn start_at(at: SocketAddr, manner: Manner) -> Self {
+    pub(super) async fn start_at(held: Held, manner: Manner) -> Self {
+        let at = held.at;
         let runtime = tokio::runtime::Builder::new_multi_thread()
             .worker_threads(1)
             .enable_all()
@@ -66,8 +85,7 @@ impl Replica {
         let (calls, nudges) = (Arc::<AtomicUsize>::default(), Arc::default());
         let (counted, nudged) = (Arc::clone(&calls), Arc::clone(&nudges));
         let bound = runtime.spawn(async move {
-            let listener = TcpListener::bind(at).await.unwrap();
-            let at = listener.local_addr().unwrap();
+            let listener = reusable(at).listen(1024).unwrap();
             let (_reporter, health) = tonic_health::server::health_reporter();
             let router = Router::new().fallback(move || {
                 counted.fetch_add(1, Ordering::SeqCst);
@@ -77,10 +95,11 @@ impl Replica {
                 .add_routes(Routes::from(router).add_service(health))
                 .serve_with_incoming(TcpListenerStream::new(listener));
             tokio::spawn(server);
-            at
         });
+        bound.await.unwrap();
         Self {
-            at: bound.await.unwrap(),
+            at,
+            held,
             runtime: Some(runtime),
             calls,
             nudges,
@@ -98,9 +117,13 @@ impl Replica {
     }
 
     /// Closes everything at once; returns its address.
-    pub(super) fn crash(mut self) -> SocketAddr {
-        self.end();
-        self.at
+    pub(super) fn crash(mut self) -> Held {
+        if let Some(runtime) = self.runtime.take() {
+            // A runtime must not be waited for within another one.
+            let ended = std::thread::spawn(move || runtime.shutdown_timeout(TIMEOUT));
+            ended.join().unwrap();
+        }
+        self.held.clone()
     }
 
     /// Stops it as SIGSTOP would: its sockets stay open. It continues when the returned sender is
