@@ -79,9 +79,16 @@ impl Document for Account {
 #[serde(rename_all = "camelCase")]
 pub struct Listed {
     /// The account.
+    #[serde(flatten)]
     pub user: User,
-    /// Whether the owner of its address may set its password.
+    /// Whether the owner of its address may set its password. Earlier versions did not store it in
+    /// lists; whoever sets the password is asked about the account itself.
+    #[serde(default = "yes")]
     pub takes_password: bool,
+}
+
+fn yes() -> bool {
+    true
 }
 
 /// The sort key of a name. It sorts after every prefix of the name and after the name itself,

@@ -65,10 +65,7 @@ fn an_error_shows_no_option_as_required_that_is_not() {
     for (line, usage) in [
         ("--config x --nope", "slipway [OPTIONS] [COMMAND]"),
         ("watch --url http://h --nope", "slipway watch [OPTIONS]"),
-        (
-            "import --url http://h",
-            "slipway import [OPTIONS] <PLAN.json>",
-        ),
+        ("import --url http://h", "slipway import [OPTIONS] <PLAN>"),
         (
             "dead-letters show --username ada",
             "slipway dead-letters show [OPTIONS] <ID>",

@@ -19,7 +19,13 @@ use tempfile::TempDir;
 use tonic::transport::Endpoint;
 use uuid::Uuid;
 
-use crate::dead_letters::{data_with, registered};
+use crate::{
+    dead_letters::{data_with, registered},
+    provider::{
+        fake::{self, Fake},
+        somebody_signs_in,
+    },
+};
 
 const KEY: &str = "an-idempotency-key-of-amber";
 const WRONG_PASSWORD: &str = "not her password but beige";
@@ -53,6 +59,7 @@ const SECRETS: &[(&str, &str)] = &[
     ("a password in the wrong field", MISPLACED_PASSWORD),
     ("a refused password", WEAK_PASSWORD),
     ("the secret of the services", SECRET),
+    ("the secret for the identity provider", fake::SECRET),
     ("the secret of webhooks", WEBHOOK_SECRET),
     ("a wrong secret of webhooks", WRONG_WEBHOOK_SECRET),
     ("an idempotency key", KEY),
@@ -101,7 +108,10 @@ pub(crate) async fn make(level: &str) -> Journey {
         let options = options.env("SLIPWAY_LOG", level);
         options.of_the_mesh().env("SLIPWAY_ACCESS_LOG", "true")
     };
-    let options = logging(Options::default().signing(keys.path()).unwrap())
+    let provider = Fake::start().await.unwrap();
+    let options = logging(Options::default().signing(keys.path()).unwrap());
+    let options = provider
+        .adds_to(options)
         .env("SLIPWAY_SMTP_URL", mails.url());
     let poison = json!({"userId": Uuid::nil(), "username": "x", "email": "x@example.com",
         "role": POISON});
@@ -129,6 +139,7 @@ pub(crate) async fn make(level: &str) -> Journey {
     repairs(&team.admin).await;
     administers(&team.admin).await;
     invites(&team, &anybody, &mails).await;
+    somebody_signs_in(&gateway, &provider).await.unwrap();
     hears_of_everything(&team).await;
 
     let mut log = String::new();

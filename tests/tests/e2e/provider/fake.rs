@@ -29,7 +29,8 @@ use url::Url;
 
 /// The client that the provider knows.
 const CLIENT: &str = "slipway";
-const SECRET: &str = "a secret with / and = in it";
+/// The secret of Slipway as a client.
+pub(crate) const SECRET: &str = "a secret with / and = in it";
 
 /// What is wrong with the answer of the provider.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -76,7 +77,7 @@ pub(super) const LIES: [Lie; 18] = [
 ];
 
 /// The provider.
-pub(super) struct Fake {
+pub(crate) struct Fake {
     pub(super) issuer: String,
     shared: Arc<Shared>,
 }
@@ -130,7 +131,7 @@ impl Key {
 }
 
 impl Fake {
-    pub(super) async fn start() -> anyhow::Result<Self> {
+    pub(crate) async fn start() -> anyhow::Result<Self> {
         let listener = TcpListener::bind(("127.0.0.1", 0)).await?;
         let issuer = format!("http://{}/realm", listener.local_addr()?);
         let shared = Arc::new(Shared {
@@ -157,7 +158,12 @@ impl Fake {
 
     /// How a process signs in with it.
     pub(super) fn options(&self) -> Options {
-        Options::default()
+        self.adds_to(Options::default())
+    }
+
+    /// The options of a process that signs in with it too.
+    pub(crate) fn adds_to(&self, options: Options) -> Options {
+        options
             .env("SLIPWAY_OIDC_ISSUER", &self.issuer)
             .env("SLIPWAY_OIDC_CLIENT_ID", CLIENT)
             .env("SLIPWAY_OIDC_CLIENT_SECRET", SECRET)

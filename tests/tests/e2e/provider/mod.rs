@@ -1,6 +1,6 @@
 //! Sign-in with an OpenID Connect provider.
 
-mod fake;
+pub(crate) mod fake;
 mod keycloak;
 mod lies;
 mod passwords;
@@ -59,6 +59,15 @@ async fn sign_in(server: &Process, provider: &Fake) -> anyhow::Result<(PlainBrow
     let (mut browser, back) = at_the_provider(server, provider).await?;
     let answer = browser.open(&callback(&back)).await?;
     Ok((browser, answer))
+}
+
+/// Somebody signs in with the provider, and begins to do it once more.
+pub(crate) async fn somebody_signs_in(server: &Process, provider: &Fake) -> anyhow::Result<()> {
+    provider.knows(ada());
+    let (_, answer) = sign_in(server, provider).await?;
+    ensure!(answer.status == 303, "{}", answer.text);
+    at_the_provider(server, provider).await?;
+    Ok(())
 }
 
 /// Everything about the accounts that admins see.
