@@ -10,7 +10,7 @@
 //! | [`contention`] | retries after concurrency conflicts |
 //! | [`json`], [`rfc3339`] | JSON and times read strictly |
 //! | [`text`] | which characters foreign text may contain, and how it is displayed |
-//! | [`file`] | files that the configuration names |
+//! | [`mod@file`] | files that the configuration names |
 //! | [`clock`], [`zone`], [`id`] | time, time zones, identifiers |
 
 pub mod alarm;
